@@ -1,0 +1,4 @@
+"""What every off-policy learner that sees the joint action shares."""
+
+# RLlib first: once it is there, all algorithms are registered, which imports this package's modules.
+import ray.rllib  # noqa: F401

@@ -1,0 +1,220 @@
+"""The configuration that all off-policy algorithms here share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+from ray.rllib.utils.typing import LearningRateOrSchedule
+from typing_extensions import Self
+
+from rommeo_rllib.joint_action.policy import OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.spaces import (
+    agent_action_spaces,
+    observation_size,
+    shared_opponents,
+)
+from rommeo_rllib.schedules import reject_unknown_keys
+
+
+class JointActionConfig(AlgorithmConfig):
+    """Off-policy learning from joint transitions, on RLlib's new API stack.
+
+    Defaults are meant for any game; a game's own settings belong into a tuned configuration.
+    """
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        self.exploration_config = {}
+        self.gamma = 0.99
+        self.q_lr: LearningRateOrSchedule = 3e-4
+        self.tau = 0.005
+        self.train_batch_size_per_learner = 256
+        self.updates_per_env_step = 1.0
+        self.num_steps_sampled_before_learning_starts = 1_000
+        self.replay_capacity = 100_000
+        self.store_buffer_in_checkpoints = True
+        self.grad_clip = None
+        self.rollout_fragment_length = 1
+        # An iteration in which no episode ends has no return to report, which breaks schedulers
+        # such as ASHA and PBT; long iterations make that rare.
+        self.min_sample_timesteps_per_iteration = 1_000
+
+    def training(
+        self,
+        *,
+        q_lr: LearningRateOrSchedule = NotProvided,
+        tau: float = NotProvided,
+        updates_per_env_step: float = NotProvided,
+        num_steps_sampled_before_learning_starts: int = NotProvided,
+        replay_capacity: int = NotProvided,
+        store_buffer_in_checkpoints: bool = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            q_lr: learning rate of the Q-function, a number or RLlib's [[env_step, value], ...].
+            tau: how far a target network moves towards its network at each update, in (0, 1].
+            updates_per_env_step: gradient steps of every policy for each env step sampled; may be
+                below 1.
+            num_steps_sampled_before_learning_starts: env steps in the replay buffer before the
+                first update.
+            replay_capacity: env steps that the replay buffer keeps.
+            store_buffer_in_checkpoints: whether a checkpoint holds the replay buffer, so that a
+                restored run goes on as the uninterrupted one would.
+            **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
+                `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
+                have an effect.
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        own = {
+            "q_lr": q_lr,
+            "tau": tau,
+            "updates_per_env_step": updates_per_env_step,
+            "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
+            "replay_capacity": replay_capacity,
+            "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
+        }
+        reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
+        super().training(**kwargs)
+        return self._set_provided(own)
+
+    def validate(self) -> None:
+        """Checks every value.
+
+        Raises:
+            ValueError: naming the field, its value and what is allowed.
+        """
+        self._reject_unknown_attributes()
+        super().validate()
+        if not self._validate_config:
+            return
+        if not self.is_multi_agent:
+            raise ValueError(
+                f"{self.algo_class.__name__} is a multi-agent algorithm, but the configuration "
+                "names no policies; call `.multi_agent(policies={...}, policy_mapping_fn=...)`."
+            )
+        if not self.normalize_actions:
+            raise ValueError(
+                "`normalize_actions` is False; allowed: True, since the networks work with actions "
+                "in [-1, 1]."
+            )
+        self._check("tau", self.tau, 0.0 < self.tau <= 1.0, "a number in (0, 1]")
+        self._check("gamma", self.gamma, 0.0 <= self.gamma <= 1.0, "a number in [0, 1]")
+        self._check_positive("updates_per_env_step", self.updates_per_env_step)
+        self._check_count("replay_capacity", self.replay_capacity)
+        self._check_count("train_batch_size_per_learner", self.train_batch_size_per_learner)
+        self._check_count(
+            "num_steps_sampled_before_learning_starts",
+            self.num_steps_sampled_before_learning_starts,
+            least=0,
+        )
+        self._check_learning_rate("q_lr", self.q_lr)
+
+    def get_multi_rl_module_spec(
+        self,
+        *,
+        env: Any = None,
+        spaces: dict[str, Any] | None = None,
+        inference_only: bool = False,
+        **kwargs: Any,
+    ) -> MultiRLModuleSpec:
+        """RLlib's specs, in which each of our policies finds the form of its opponents' actions.
+
+        Raises:
+            ValueError: naming the agent and the space that cannot be served.
+        """
+        multi_spec = super().get_multi_rl_module_spec(
+            env=env, spaces=spaces, inference_only=inference_only, **kwargs
+        )
+        ours = [
+            policy
+            for policy, spec in multi_spec.rl_module_specs.items()
+            if issubclass(spec.module_class, JointActionPolicy)
+        ]
+        if not ours:
+            return multi_spec
+        action_spaces = agent_action_spaces(_env_spaces(env, spaces))
+        for policy in ours:
+            spec = multi_spec.rl_module_specs[policy]
+            agents = [a for a in action_spaces if self._policy_of(a) == policy]
+            observation_size(spec.observation_space, f"Policy {policy!r}")
+            # A policy to which no agent is mapped at first may get any of them later.
+            opponents = shared_opponents(policy, agents or list(action_spaces), action_spaces)
+            spec.model_config = {**spec.model_config, OPPONENTS: opponents}
+        return multi_spec
+
+    def _policy_of(self, agent: Any) -> str | None:
+        try:
+            return self.policy_mapping_fn(agent, None)
+        except Exception:  # The user's function may insist on a real episode.
+            return None
+
+    def _set_provided(self, values: Mapping[str, Any]) -> Self:
+        for name, value in values.items():
+            if value is not NotProvided:
+                setattr(self, name, value)
+        return self
+
+    def _reject_unknown_attributes(self) -> None:
+        # RLlib sets whatever a config dict holds; a misspelt key would go unnoticed.
+        # "class" is what RLlib leaves behind when it copies a configuration by its state.
+        known = {*vars(type(self)()), "class"}
+        reject_unknown_keys((key for key in vars(self) if key not in known), known, "config")
+
+    def _check(self, name: str, value: Any, is_right: bool, allowed: str) -> None:
+        if not is_right:
+            raise ValueError(f"`{name}` is {value!r}; allowed: {allowed}.")
+
+    def _check_positive(self, name: str, value: Any) -> None:
+        self._check(name, value, _is_number(value) and value > 0, "a number above 0")
+
+    def _check_count(self, name: str, value: Any, least: int = 1) -> None:
+        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        self._check(name, value, is_count, f"an integer of at least {least}")
+
+    def _check_fraction(self, name: str, value: Any) -> None:
+        self._check(name, value, _is_number(value) and 0 <= value < 1, "a number in [0, 1)")
+
+    def _check_learning_rate(self, name: str, value: Any) -> None:
+        points = [[0, value]] if _is_number(value) else value
+        steps_and_rates = isinstance(points, list | tuple) and all(
+            isinstance(p, list | tuple) and len(p) == 2 and _is_number(p[1]) and p[1] >= 0
+            for p in points
+        )
+        in_order = steps_and_rates and [p[0] for p in points] == sorted({p[0] for p in points})
+        self._check(
+            name,
+            value,
+            bool(in_order) and points[0][0] == 0,
+            "a number of at least 0, or [[env_step, value], ...] that starts at step 0 and whose "
+            "steps increase",
+        )
+
+
+def training_keys(config_class: type[AlgorithmConfig]) -> set[str]:
+    """All keys that `.training()` of a configuration takes, its base classes' included."""
+    keys = {
+        name
+        for base in inspect.getmro(config_class)
+        if "training" in vars(base)
+        for name in inspect.signature(vars(base)["training"]).parameters
+    }
+    return keys - {"self", "kwargs"}
+
+
+def _env_spaces(env: Any, spaces: dict[str, Any] | None) -> Any:
+    if spaces is not None and INPUT_ENV_SINGLE_SPACES in spaces:
+        return spaces[INPUT_ENV_SINGLE_SPACES]
+    return getattr(env, "single_action_space", None) or getattr(env, "action_space", None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,82 @@
+"""What the RLModules of all algorithms here have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import Tensor, nn
+
+from rommeo_rllib.distributions import action_size
+from rommeo_rllib.joint_action.networks import mlp
+from rommeo_rllib.joint_action.spaces import (
+    Opponents,
+    action_components,
+    decode_actions,
+    encode_observations,
+    observation_size,
+)
+
+OPPONENTS = "opponents"
+"""Key of the model config under which a policy finds its :class:`Opponents`."""
+
+
+class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
+    """A policy that knows the form of its opponents' actions.
+
+    Subclasses build their networks in `setup()` and act in `act()`. Which agents are the opponents
+    is found out by the configuration and comes in with the model config.
+    """
+
+    opponents: Opponents
+
+    def setup(self) -> None:
+        """Reads the spaces; raises a ValueError for one that is not supported."""
+        if OPPONENTS not in self.model_config:
+            raise ValueError(
+                f"`model_config` of {type(self).__name__} lacks {OPPONENTS!r}; build the policy "
+                "through its algorithm's config, or from a checkpoint."
+            )
+        self.opponents = self.model_config[OPPONENTS]
+        self.own_components = action_components(self.action_space, "A policy")
+        self.opponent_components = self.opponents.all_components
+        self.own_action_size = action_size(self.own_components)
+        self.opponent_action_size = action_size(self.opponent_components)
+        self.observation_size = observation_size(self.observation_space, "A policy")
+
+    @property
+    def acts_discretely(self) -> bool:
+        """Whether the policy's own actions can be counted."""
+        return self.own_components[0].kind == "discrete"
+
+    def build_network(
+        self, inputs: int, outputs: int, *, layer_norm: bool = False
+    ) -> nn.Sequential:
+        """A network as `model_config` describes it (`fcnet_hiddens`, `fcnet_activation`)."""
+        return mlp(
+            inputs,
+            self.model_config["fcnet_hiddens"],
+            outputs,
+            self.model_config["fcnet_activation"],
+            layer_norm=layer_norm,
+        )
+
+    def encode(self, observations: Tensor) -> Tensor:
+        """Observations as the networks see them, (B, observation size)."""
+        return encode_observations(self.observation_space, observations)
+
+    def act(self, observations: Tensor, explore: bool) -> Tensor:
+        """Encoded observations to flat actions, (B, own action size); for subclasses."""
+        raise NotImplementedError
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return self._actions(batch, explore=False)
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return self._actions(batch, explore=True)
+
+    def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
+        actions = self.act(self.encode(batch[Columns.OBS]), explore)
+        return {Columns.ACTIONS: decode_actions(self.action_space, actions)}

@@ -1,0 +1,213 @@
+"""Multi-agent episodes, taken apart into joint transitions: who did what at which env step.
+
+RLlib hands out an episode in chunks, and an agent's transition spans several env steps where the
+agent does not act at each of them. Here each transition is filed under the env step at which its
+action was taken, so that the actions of different agents at that step can be put side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+
+from rommeo_rllib.joint_action.spaces import AgentID
+
+
+@dataclass
+class AgentTransitions:
+    """Transitions of one agent: `rows[k]` is the joint step at which the k-th was begun."""
+
+    policy: str
+    rows: np.ndarray
+    obs: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    next_obs: np.ndarray
+    terminated: np.ndarray
+
+
+@dataclass
+class JointSteps:
+    """`length` consecutive joint steps and the transitions begun at them."""
+
+    length: int
+    agents: dict[AgentID, AgentTransitions]
+
+
+@dataclass
+class _Ongoing:
+    """What is known of an episode whose chunks are still coming in."""
+
+    last_obs: dict[AgentID, int] = field(default_factory=dict)
+    """For each living agent the env step of its latest observation: it acts at that step."""
+    seen: set[AgentID] = field(default_factory=set)
+    """Agents that had entered the episode before the current chunk."""
+    open: dict[int, list[tuple[AgentID, AgentTransitions, int]]] = field(default_factory=dict)
+    """Env steps held back, since an agent that acted there has not seen the outcome yet."""
+
+
+class EpisodeJoiner:
+    """Turns chunks of episodes into joint steps; remembers what hangs over to the next chunk."""
+
+    def __init__(self) -> None:
+        self._ongoing: dict[str, _Ongoing] = {}
+
+    def join(self, episodes: Sequence[MultiAgentEpisode]) -> Iterator[JointSteps]:
+        """Joint steps of the chunks, each env step exactly once.
+
+        Args:
+            episodes: all chunks of one round of sampling; an episode that is not among them has
+                been lost (an env runner died) and is forgotten.
+
+        Raises:
+            ValueError: if a reward is not finite; it names agent, reward and env step.
+        """
+        known, self._ongoing = self._ongoing, {}
+        for episode in episodes:
+            ongoing = self._ongoing.pop(episode.id_, None) or known.pop(episode.id_, None)
+            if ongoing is None:
+                ongoing = _first_seen(episode)
+            joined = _join_dense(episode, ongoing) or _join_sparse(episode, ongoing)
+            if not episode.is_done:
+                self._ongoing[episode.id_] = ongoing
+            if joined.length:
+                yield joined
+
+
+def _first_seen(episode: MultiAgentEpisode) -> _Ongoing:
+    # An episode that starts here, or one whose earlier chunks were lost: whoever has an
+    # observation at the chunk's first env step acts there.
+    skip = MultiAgentEpisode.SKIP_ENV_TS_TAG
+    start = episode.env_t_started
+    return _Ongoing(
+        {
+            agent: start
+            for agent, steps in episode.env_t_to_agent_t.items()
+            if len(steps.data) > steps.lookback and steps.data[steps.lookback] != skip
+        },
+        set(episode.env_t_to_agent_t) if start else set(),
+    )
+
+
+def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | None:
+    """The common case, without a loop over steps: each agent acted at every env step."""
+    start, length = episode.env_t_started, episode.env_t - episode.env_t_started
+    dense = (
+        not ongoing.open
+        and len(episode.env_t_to_agent_t) == len(episode.agent_episodes)
+        and ongoing.last_obs.keys() == episode.agent_episodes.keys()
+        and all(step == start for step in ongoing.last_obs.values())
+        and all(len(agent_episode) == length for agent_episode in episode.agent_episodes.values())
+    )
+    if not dense:
+        return None
+    rows = np.arange(length)
+    agents = {
+        agent: _transitions(agent_episode, rows, start)
+        for agent, agent_episode in episode.agent_episodes.items()
+    }
+    ongoing.seen.update(agents)
+    ongoing.last_obs = {
+        agent: episode.env_t
+        for agent, agent_episode in episode.agent_episodes.items()
+        if not agent_episode.is_done
+    }
+    return JointSteps(length, agents)
+
+
+def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
+    """Agents that come, go, take turns or wait for the outcome of an action."""
+    for agent in episode.env_t_to_agent_t:
+        acted_at = _observed_at(episode, agent, joined_here=agent not in ongoing.seen)
+        if agent in ongoing.last_obs:
+            acted_at.insert(0, ongoing.last_obs[agent])
+        agent_episode = episode.agent_episodes.get(agent)
+        count = 0 if agent_episode is None else len(agent_episode)
+        if agent_episode is not None and count:
+            # After a lost chunk it is unknown when the first action was taken: leave it out.
+            unknown = max(count - len(acted_at), 0)
+            rows = np.asarray(acted_at[:count], dtype=int)
+            transitions = _transitions(agent_episode, rows, episode.env_t_started, skip=unknown)
+            for index, env_step in enumerate(rows):
+                ongoing.open.setdefault(int(env_step), []).append((agent, transitions, index))
+            acted_at = acted_at[count:]
+        if acted_at and not (agent_episode is not None and agent_episode.is_done):
+            ongoing.last_obs[agent] = acted_at[-1]
+        elif agent_episode is not None and agent_episode.is_done:
+            ongoing.last_obs.pop(agent, None)
+    ongoing.seen.update(episode.env_t_to_agent_t)
+    waiting = set() if episode.is_done else set(ongoing.last_obs.values()) - {episode.env_t}
+    complete = sorted(step for step in ongoing.open if step not in waiting)
+    return _assemble([ongoing.open.pop(step) for step in complete])
+
+
+def _observed_at(episode: MultiAgentEpisode, agent: AgentID, joined_here: bool) -> list[int]:
+    """Env steps of this chunk, after its first one, at which `agent` received an observation.
+
+    The observation at the chunk's first env step is known from the chunk before, or from
+    `_first_seen`.
+    """
+    steps, start = episode.env_t_to_agent_t[agent], episode.env_t_started
+    # RLlib counts the steps of an agent that joins within a later chunk from the episode's start,
+    # those of all others from the chunk's.
+    first_env_step = 0 if joined_here else start - steps.lookback
+    observed = (
+        first_env_step + index
+        for index, agent_step in enumerate(steps.data)
+        if agent_step != MultiAgentEpisode.SKIP_ENV_TS_TAG
+    )
+    return [env_step for env_step in observed if env_step > start]
+
+
+def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> JointSteps:
+    rows: dict[AgentID, list[int]] = {}
+    parts: dict[AgentID, list[tuple[AgentTransitions, int]]] = {}
+    for row, acted in enumerate(steps):
+        for agent, transitions, index in acted:
+            rows.setdefault(agent, []).append(row)
+            parts.setdefault(agent, []).append((transitions, index))
+    return JointSteps(
+        len(steps),
+        {
+            agent: AgentTransitions(
+                policy=picked[0][0].policy,
+                rows=np.asarray(rows[agent]),
+                obs=np.stack([t.obs[i] for t, i in picked]),
+                actions=np.stack([t.actions[i] for t, i in picked]),
+                rewards=np.stack([t.rewards[i] for t, i in picked]),
+                next_obs=np.stack([t.next_obs[i] for t, i in picked]),
+                terminated=np.stack([t.terminated[i] for t, i in picked]),
+            )
+            for agent, picked in parts.items()
+        },
+    )
+
+
+def _transitions(
+    episode: SingleAgentEpisode, rows: np.ndarray, env_t_started: int, skip: int = 0
+) -> AgentTransitions:
+    observations = np.asarray(episode.get_observations())[skip:]
+    rewards = np.asarray(episode.get_rewards(), np.float32)[skip:]
+    if not np.isfinite(rewards).all():
+        worst = int(np.flatnonzero(~np.isfinite(rewards))[0])
+        raise ValueError(
+            f"Agent {episode.agent_id!r} received the reward {rewards[worst]} within the env steps "
+            f"from {env_t_started} on of its episode; rewards must be finite numbers."
+        )
+    terminated = np.zeros(len(rewards), np.float32)
+    # RLlib marks an episode that a time limit ended for all agents as terminated, too.
+    if len(rewards):
+        terminated[-1] = episode.is_terminated and not episode.is_truncated
+    return AgentTransitions(
+        policy=str(episode.module_id),
+        rows=rows,
+        obs=observations[:-1],
+        actions=np.asarray(episode.get_actions())[skip:],
+        rewards=rewards,
+        next_obs=observations[1:],
+        terminated=terminated,
+    )

@@ -1,0 +1,151 @@
+"""ROMMEO-AC as an RLlib algorithm and its configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.utils.typing import LearningRateOrSchedule
+from typing_extensions import Self
+
+from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.config import JointActionConfig
+from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
+from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
+
+
+class ROMMEOACConfig(JointActionConfig):
+    """Configuration of ROMMEO-AC.
+
+    Example:
+        >>> config = (
+        ...     ROMMEOACConfig()
+        ...     .environment("max_of_two_quadratics")
+        ...     .multi_agent(
+        ...         policies={"player_0", "player_1"},
+        ...         policy_mapping_fn=lambda agent_id, *args, **kwargs: agent_id,
+        ...     )
+        ...     .training(alpha={"initial": 20.0, "final": 0.1, "decay_steps": 1000})
+        ... )
+        >>> algorithm = config.build_algo()
+    """
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or ROMMEOAC)
+        self.alpha: ScheduleSpec = "auto"
+        self.kl_coeff: ScheduleSpec = 1.0
+        self.policy_lr: LearningRateOrSchedule = 3e-4
+        self.opponent_model_lr: LearningRateOrSchedule = 3e-4
+        self.opponent_prior_lr: LearningRateOrSchedule = 3e-4
+        self.alpha_lr: LearningRateOrSchedule = 3e-4
+        self.prior_window: int | None = None
+        self.prior_uniform_weight = 0.05
+        self.uniform_opponent_fraction = 0.3
+        self.q_layer_norm = True
+
+    def training(
+        self,
+        *,
+        alpha: ScheduleSpec = NotProvided,
+        kl_coeff: ScheduleSpec = NotProvided,
+        policy_lr: LearningRateOrSchedule = NotProvided,
+        opponent_model_lr: LearningRateOrSchedule = NotProvided,
+        opponent_prior_lr: LearningRateOrSchedule = NotProvided,
+        alpha_lr: LearningRateOrSchedule = NotProvided,
+        prior_window: int | None = NotProvided,
+        prior_uniform_weight: float = NotProvided,
+        uniform_opponent_fraction: float = NotProvided,
+        q_layer_norm: bool = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            alpha: weight of the policy's entropy, in units of the reward: a number;
+                [[env_step, value], ...], interpolated linearly;
+                {"initial", "final", "decay_steps", "kind": "linear"|"exponential"}, which is at
+                `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}), which
+                learns it. The clock of all schedules is env steps sampled over the run's lifetime,
+                all env runners together.
+            kl_coeff: weight of KL(opponent model || prior), in units of the reward; the paper's is
+                1. A number or a schedule as above; 0 leaves the opponent model unregularised.
+            policy_lr: learning rate of the conditional policy.
+            opponent_model_lr: learning rate of the opponent model.
+            opponent_prior_lr: learning rate of the opponent prior.
+            alpha_lr: learning rate of alpha, where it is learned.
+            prior_window: the prior is fitted to this many most recent env steps; None for the
+                whole replay.
+            prior_uniform_weight: share of a uniform distribution in the prior that holds the
+                opponent model back, so that it may consider what was not seen for long.
+            uniform_opponent_fraction: share of uniformly random opponents' actions among those
+                that the policy learns to answer.
+            q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
+                rewards too slowly (see docs/deviations.md).
+            **kwargs: what :meth:`JointActionConfig.training` takes.
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        own = {
+            "alpha": alpha,
+            "kl_coeff": kl_coeff,
+            "policy_lr": policy_lr,
+            "opponent_model_lr": opponent_model_lr,
+            "opponent_prior_lr": opponent_prior_lr,
+            "alpha_lr": alpha_lr,
+            "prior_window": prior_window,
+            "prior_uniform_weight": prior_uniform_weight,
+            "uniform_opponent_fraction": uniform_opponent_fraction,
+            "q_layer_norm": q_layer_norm,
+        }
+        super().training(**kwargs)
+        return self._set_provided(own)
+
+    def validate(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().validate()
+        if not self._validate_config:
+            return
+        make_alpha(self.alpha)
+        make_schedule(self.kl_coeff, "kl_coeff", allow_zero=True)
+        for name in ("policy_lr", "opponent_model_lr", "opponent_prior_lr", "alpha_lr"):
+            self._check_learning_rate(name, getattr(self, name))
+        if self.prior_window is not None:
+            self._check_count("prior_window", self.prior_window)
+        self._check_fraction("prior_uniform_weight", self.prior_uniform_weight)
+        self._check_fraction("uniform_opponent_fraction", self.uniform_opponent_fraction)
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """A :class:`ROMMEOPolicy` for each policy."""
+        return RLModuleSpec(module_class=ROMMEOPolicy)
+
+    def get_default_learner_class(self) -> type:
+        """ROMMEO-AC's learner."""
+        from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
+
+        return ROMMEOACLearner
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        alpha = make_alpha(self.alpha)
+        return super()._model_config_auto_includes | {
+            "fcnet_hiddens": [256, 256],
+            "fcnet_activation": "relu",
+            Q_LAYER_NORM: self.q_layer_norm,
+            INITIAL_ALPHA: alpha.initial if isinstance(alpha, Auto) else alpha.value(0),
+        }
+
+
+class ROMMEOAC(JointActionAlgorithm):
+    """Regularised opponent model with maximum entropy objective, actor-critic (Algorithm 2)."""
+
+    config: ROMMEOACConfig
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`ROMMEOACConfig`."""
+        return ROMMEOACConfig()
+
+    def _prior_window(self) -> int | None:
+        return self.config.prior_window

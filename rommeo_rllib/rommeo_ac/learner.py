@@ -1,0 +1,249 @@
+"""ROMMEO-AC's losses: Eq. 14, 15, 18 and 19 on the networks of :class:`ROMMEOPolicy`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
+from torch import Tensor, nn
+
+from rommeo_rllib import objective
+from rommeo_rllib.distributions import ProductDistribution, squash, uniform_latent, unsquash
+from rommeo_rllib.joint_action.learner import (
+    JointActionLearner,
+    Losses,
+    Metrics,
+    OptimizerSpec,
+    frozen,
+    masked_mean,
+)
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK, PRIOR
+from rommeo_rllib.joint_action.spaces import to_env_units
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
+from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
+
+if TYPE_CHECKING:
+    from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
+
+Q_LOSS = "q_loss"
+POLICY_LOSS = "policy_loss"
+OPPONENT_MODEL_LOSS = "opponent_model_loss"
+PRIOR_LOSS = "prior_loss"
+ALPHA_LOSS = "alpha_loss"
+ALPHA = "alpha"
+KL_COEFF = "kl_coeff"
+POLICY_ENTROPY = "policy_entropy"
+KL_TO_PRIOR = "opponent_model_kl"
+POLICY_MEAN = "policy_mean"
+OPPONENT_MODEL_MEAN = "opponent_model_mean"
+LOG_LIKELIHOOD_MODEL = "opponent_model_log_likelihood"
+LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
+
+
+class ROMMEOACLearner(JointActionLearner):
+    """Q by Eq. 14, the policy by Eq. 18, the opponent model by Eq. 19, the prior from the past."""
+
+    def optimizers_for_policy(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, OptimizerSpec]:
+        """One optimizer a network, so that each can have its own learning rate."""
+        policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
+        optimizers = {
+            "q": OptimizerSpec(list(policy.q_network.parameters()), config.q_lr),
+            "policy": OptimizerSpec(list(policy.policy_network.parameters()), config.policy_lr),
+            "opponent_model": OptimizerSpec(
+                list(policy.opponent_model_network.parameters()), config.opponent_model_lr
+            ),
+            "opponent_prior": OptimizerSpec(
+                list(policy.opponent_prior_network.parameters()), config.opponent_prior_lr
+            ),
+        }
+        if isinstance(make_alpha(config.alpha), Auto):
+            optimizers["alpha"] = OptimizerSpec([policy.log_alpha], config.alpha_lr)
+        return optimizers
+
+    def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
+        """The Q-function's target."""
+        policy = cast(ROMMEOPolicy, policy)
+        return [(policy.q_network, policy.target_q_network)]
+
+    def losses_for_policy(
+        self,
+        policy: JointActionPolicy,
+        config: AlgorithmConfig,
+        batch: dict[str, Tensor],
+        env_steps: int,
+    ) -> Losses:
+        """The losses of one policy; see :class:`JointActionLearner`."""
+        return _Update(policy, config, batch, env_steps).losses()
+
+    def metrics_for_policy(
+        self,
+        policy: JointActionPolicy,
+        config: AlgorithmConfig,
+        batch: dict[str, Tensor],
+        env_steps: int,
+    ) -> Metrics:
+        """Alpha, entropy, divergence, means and likelihoods of one policy."""
+        return _Update(policy, config, batch, env_steps).metrics()
+
+
+class _Update:
+    """One policy on one batch of B rows, at one time: its networks, alpha and KL weight."""
+
+    def __init__(
+        self,
+        policy: JointActionPolicy,
+        config: AlgorithmConfig,
+        batch: dict[str, Tensor],
+        env_steps: int,
+    ):
+        self.policy = cast(ROMMEOPolicy, policy)
+        self.config = cast("ROMMEOACConfig", config)
+        self.batch = batch
+        self.observations = self.policy.encode(batch[Columns.OBS])
+        self.opponent_actions = batch[OPPONENT_ACTIONS]
+        self.component_mask = policy.opponents.component_mask(batch[OPPONENT_MASK])
+        self.action_mask = policy.opponents.action_mask(batch[OPPONENT_MASK])
+        self.temperature = make_alpha(self.config.alpha)
+        if isinstance(self.temperature, Auto):
+            self.alpha = self.policy.log_alpha.detach().exp()
+        else:
+            scheduled = self.temperature.value(env_steps)
+            self.alpha = torch.full_like(self.policy.log_alpha, scheduled).detach()
+        self.kl_coeff = make_schedule(self.config.kl_coeff, "kl_coeff", allow_zero=True).value(
+            env_steps
+        )
+
+    def losses(self) -> Losses:
+        """All losses, each with gradients for its own network only."""
+        with frozen(self.policy.q_network, self.policy.opponent_prior_network):
+            opponent_model = self.policy.opponent_model(self.observations)
+            latent = opponent_model.rsample()
+            policy_loss, entropy = self._policy_loss(latent.detach())
+            opponent_model_loss = self._opponent_model_loss(opponent_model, latent)
+        losses = {
+            Q_LOSS: self._q_loss(),
+            POLICY_LOSS: policy_loss,
+            OPPONENT_MODEL_LOSS: opponent_model_loss,
+            PRIOR_LOSS: self._prior_loss(),
+        }
+        if isinstance(self.temperature, Auto):
+            target = self.policy.target_entropy(self.temperature.target_entropy)
+            alpha_loss = objective.temperature_loss(self.policy.log_alpha, entropy, target)
+            losses[ALPHA_LOSS] = alpha_loss.mean()
+        return losses
+
+    def metrics(self) -> Metrics:
+        """What a person wants to see, in nats and in the environment's own units."""
+        policy, observations = self.policy, self.observations
+        opponent_model, prior = policy.opponent_model(observations), self._prior(observations)
+        latent = opponent_model.rsample()
+        _, entropy = self._response_value(observations, latent)
+        replayed = unsquash(policy.opponent_components, self.opponent_actions)
+        present = self.component_mask
+        metrics = {
+            ALPHA: self.alpha,
+            KL_COEFF: torch.full_like(self.alpha, self.kl_coeff),
+            POLICY_ENTROPY: entropy.mean(),
+            KL_TO_PRIOR: self._kl(opponent_model, prior, latent).mean(),
+            LOG_LIKELIHOOD_MODEL: masked_mean(opponent_model.log_prob(replayed), present),
+            LOG_LIKELIHOOD_PRIOR: masked_mean(prior.log_prob(replayed), present),
+        }
+        return metrics | self._means(opponent_model)
+
+    def _means(self, opponent_model: ProductDistribution) -> Metrics:
+        """Where opponent model and policy point to, for each continuous dimension."""
+        policy = self.policy
+        opponents = squash(policy.opponent_components, opponent_model.mode())
+        named = {OPPONENT_MODEL_MEAN: policy.opponents.to_env_units(opponents)}
+        if not policy.acts_discretely:
+            own = policy.policy(self.observations, opponents).mode()
+            own = squash(policy.own_components, own)
+            named[POLICY_MEAN] = to_env_units(policy.action_space, own)
+        return {
+            f"{name}_{index}": mean
+            for name, actions in named.items()
+            for index, mean in enumerate(actions.mean(0))
+        }
+
+    def _q_loss(self) -> Tensor:
+        batch = self.batch
+        target = batch[Columns.REWARDS]
+        if self.config.gamma > 0.0:
+            target = objective.td_target(
+                target, batch[Columns.TERMINATEDS], self._next_value(), self.config.gamma
+            )
+        q = self.policy.q(self.observations, batch[Columns.ACTIONS], self.opponent_actions)
+        return objective.q_loss(q, target).mean()
+
+    @torch.no_grad()
+    def _next_value(self) -> Tensor:
+        """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
+        observations = self.policy.encode(self.batch[Columns.NEXT_OBS])
+        opponent_model = self.policy.opponent_model(observations)
+        latent = opponent_model.rsample()
+        response_value, _ = self._response_value(observations, latent, target=True)
+        kl = self._kl(opponent_model, self._prior(observations), latent)
+        return objective.sampled_state_value(response_value, kl, self.kl_coeff)
+
+    def _policy_loss(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 18, at opponents' actions that rho proposes and, some, that it would not.
+
+        Also returns the policy's entropy, (B,).
+        """
+        fraction = self.config.uniform_opponent_fraction
+        if fraction > 0.0:
+            uniform = uniform_latent(self.policy.opponent_components, latent)
+            latent = torch.where(torch.rand_like(latent[..., :1]) < fraction, uniform, latent)
+        response_value, entropy = self._response_value(self.observations, latent)
+        return objective.policy_loss(response_value).mean(), entropy
+
+    def _opponent_model_loss(self, opponent_model: ProductDistribution, latent: Tensor) -> Tensor:
+        """Eq. 19, with a fresh conditional action (Eq. 39) and the policy held fixed."""
+        with frozen(self.policy.policy_network):
+            response_value, _ = self._response_value(self.observations, latent)
+        kl = self._kl(opponent_model, self._prior(self.observations), latent)
+        return objective.opponent_model_loss(response_value, kl, self.kl_coeff).mean()
+
+    def _response_value(
+        self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """E_pi[Q] + alpha H(pi) given the opponents' actions, (B,), and the policy's entropy, (B,).
+
+        Exact where the agent's own actions can be counted, else from one sample a row.
+        """
+        policy = self.policy
+        opponents = squash(policy.opponent_components, opponents_latent) * self.action_mask
+        conditional = policy.policy(observations, opponents)
+        if policy.acts_discretely:
+            log_probs = conditional.class_log_probs
+            q = policy.q(observations, None, opponents, target=target)
+            value = objective.expected_response_value(q, log_probs, self.alpha)
+            return value, -(log_probs.exp() * log_probs).sum(-1).detach()
+        latent = conditional.rsample()
+        log_prob = conditional.log_prob(latent).sum(-1)
+        own = squash(policy.own_components, latent)
+        q = policy.q(observations, own, opponents, target=target)
+        return objective.sampled_response_value(q, log_prob, self.alpha), -log_prob.detach()
+
+    def _prior(self, observations: Tensor) -> ProductDistribution:
+        return self.policy.opponent_prior(observations, self.config.prior_uniform_weight)
+
+    def _kl(
+        self, opponent_model: ProductDistribution, prior: ProductDistribution, latent: Tensor
+    ) -> Tensor:
+        """KL(rho || P) over the opponents that are present, (B,)."""
+        return (opponent_model.kl_divergence(prior, latent) * self.component_mask).sum(-1)
+
+    def _prior_loss(self) -> Tensor:
+        """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
+        policy, batch = self.policy, self.batch
+        prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
+        prior = policy.opponent_prior(policy.encode(batch[prefix + Columns.OBS]))
+        latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
+        mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
+        return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean()

@@ -1,0 +1,179 @@
+"""Schedules of alpha, the weight of the policy's entropy, and of the KL weight.
+
+The clock of every schedule is **env steps sampled over the lifetime of the run**, all env runners
+taken together. One env step is one step of the environment, whatever the number of agents that
+acted in it. A schedule is a pure function of that clock: it is read from the configuration at each
+update, so that a changed configuration (population-based training) takes effect at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+ScheduleSpec: TypeAlias = "float | Sequence[Sequence[float]] | Mapping[str, Any] | str"
+"""What a user writes, see :func:`make_schedule`."""
+
+
+class Schedule(Protocol):
+    """A value that depends on the number of env steps sampled so far."""
+
+    def value(self, env_steps: int) -> float:
+        """The value after `env_steps` env steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value throughout."""
+
+    constant: float
+
+    def value(self, env_steps: int) -> float:
+        """The constant."""
+        return self.constant
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """Linear interpolation between points, constant after the last one (RLlib's own form)."""
+
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def value(self, env_steps: int) -> float:
+        """The value on the segment that holds `env_steps`."""
+        return float(np.interp(env_steps, self.steps, self.values))
+
+
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """A fall (or rise) by the same factor at each step: `final` is reached at `decay_steps`."""
+
+    initial: float
+    final: float
+    decay_steps: float
+
+    def value(self, env_steps: int) -> float:
+        """`initial * (final / initial) ** (t / decay_steps)`, and `final` from there on."""
+        progress = min(env_steps / self.decay_steps, 1.0)
+        return float(self.initial * (self.final / self.initial) ** progress)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Alpha is learned, so that the policy keeps a target entropy (Haarnoja et al. 2018b).
+
+    Attributes:
+        initial: alpha before the first update.
+        target_entropy: nats per dimension of the agent's action, measured on actions in [-1, 1]
+            for continuous ones; None leaves the choice to the policy (-1 a continuous dimension,
+            half of the greatest possible entropy for a discrete one).
+    """
+
+    initial: float = 1.0
+    target_entropy: float | None = None
+
+
+def make_schedule(spec: ScheduleSpec, name: str, *, allow_zero: bool = False) -> Schedule:
+    """Builds the schedule that `spec` describes.
+
+    Args:
+        spec: a number; RLlib's `[[env_step, value], ...]`, whose first step is 0; or
+            `{"initial": 500.0, "final": 0.1, "decay_steps": 1000, "kind": "linear"}`, which reaches
+            `final` at `decay_steps` env steps and stays there. `kind` is "linear" (the default) or
+            "exponential".
+        name: the configuration's key, for error messages.
+        allow_zero: whether values may be 0; otherwise they must be above it.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+    if isinstance(spec, Mapping):
+        return _decay(spec, name, allow_zero)
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        return _piecewise(spec, name, allow_zero)
+    return Constant(_number(spec, name, allow_zero))
+
+
+def make_alpha(spec: ScheduleSpec, name: str = "alpha") -> Schedule | Auto:
+    """Like :func:`make_schedule`, and also "auto" or `{"target_entropy": ..., "initial": ...}`."""
+    if spec == "auto":
+        return Auto()
+    if isinstance(spec, Mapping) and "target_entropy" in spec:
+        reject_unknown_keys(spec, ("target_entropy", "initial"), name)
+        target = spec["target_entropy"]
+        if target == "auto":
+            target = None
+        if target is not None and not _is_finite_number(target):
+            raise ValueError(
+                f"`{name}['target_entropy']` is {target!r}; allowed: a finite number of nats per "
+                'dimension of the action, or "auto".'
+            )
+        return Auto(_number(spec.get("initial", 1.0), f"{name}['initial']"), target)
+    return make_schedule(spec, name)
+
+
+def reject_unknown_keys(given: Iterable[Any], allowed: Iterable[str], name: str) -> None:
+    """Raises a ValueError that names the nearest right key for the first unknown one."""
+    known = sorted(allowed)
+    for key in given:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            # All keys of a whole configuration would bury the hint.
+            choice = f" Allowed: {', '.join(known)}." if len(known) <= 12 else ""
+            raise ValueError(f"`{name}` has no key {key!r}.{hint}{choice}")
+
+
+def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
+    reject_unknown_keys(spec, ("initial", "final", "decay_steps", "kind"), name)
+    missing = {"initial", "final", "decay_steps"} - set(spec)
+    if missing:
+        raise ValueError(
+            f"`{name}` is {dict(spec)!r} and lacks {sorted(missing)}; a decay needs initial, final "
+            "and decay_steps (in env steps)."
+        )
+    kind = spec.get("kind", "linear")
+    # No factor leads to or from 0.
+    allow_zero = allow_zero and kind != "exponential"
+    initial = _number(spec["initial"], f"{name}['initial']", allow_zero)
+    final = _number(spec["final"], f"{name}['final']", allow_zero)
+    steps = _number(spec["decay_steps"], f"{name}['decay_steps']")
+    if kind == "linear":
+        return Piecewise((0.0, steps), (initial, final))
+    if kind == "exponential":
+        return ExponentialDecay(initial, final, steps)
+    raise ValueError(f"`{name}['kind']` is {kind!r}; allowed: 'linear', 'exponential'.")
+
+
+def _piecewise(spec: Sequence[Any], name: str, allow_zero: bool) -> Schedule:
+    if not spec or any(not isinstance(p, Sequence) or len(p) != 2 for p in spec):
+        raise ValueError(f"`{name}` is {spec!r}; a list must hold [env_step, value] pairs.")
+    steps = [p[0] for p in spec]
+    if not all(_is_finite_number(s) for s in steps):
+        raise ValueError(f"`{name}` has steps {steps}; allowed: finite numbers of env steps.")
+    if steps[0] != 0:
+        raise ValueError(f"`{name}` starts at env step {steps[0]}; the first point must be at 0.")
+    if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
+        raise ValueError(f"`{name}` has steps {steps}; they must increase from point to point.")
+    values = [_number(p[1], f"{name} at env step {p[0]}", allow_zero) for p in spec]
+    return Piecewise(tuple(map(float, steps)), tuple(values))
+
+
+def _is_finite_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def _number(value: Any, name: str, allow_zero: bool = False) -> float:
+    if not _is_finite_number(value) or value < 0 or (value == 0 and not allow_zero):
+        bound = "at least 0" if allow_zero else "above 0"
+        raise ValueError(f"`{name}` is {value!r}; allowed: a finite number {bound}.")
+    return float(value)

@@ -1,0 +1,1 @@
+"""The iterated climbing game of the paper's Section 5.1."""

@@ -1,0 +1,1 @@
+"""The differential game of the paper's Section 5.2."""
