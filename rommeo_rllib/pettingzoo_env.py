@@ -91,7 +91,7 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
         self.agents = self._alive.copy()
         return _only(self.agents, observations), self._sort_infos(infos or {})
 
-    def step(  # type: ignore[override]  # RLlib departs from gymnasium here, too.
+    def step(  # RLlib departs from gymnasium here, too.
         self, action_dict: Mapping[Any, Any]
     ) -> tuple[AgentDict, AgentDict, AgentDict, AgentDict, AgentDict]:
         """Step the environment once.

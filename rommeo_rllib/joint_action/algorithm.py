@@ -47,6 +47,10 @@ class JointActionAlgorithm(Algorithm):
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
 
+    def __repr__(self) -> str:
+        # RLlib's own fails where the constructor did, and so hides the reason.
+        return type(self).__name__
+
     def training_step(self) -> None:
         """One iteration: at least `min_sample_timesteps_per_iteration` env steps.
 

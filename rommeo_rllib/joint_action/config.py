@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.utils.typing import LearningRateOrSchedule
 from typing_extensions import Self
 
+from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.policy import OPPONENTS, JointActionPolicy
 from rommeo_rllib.joint_action.spaces import (
     agent_action_spaces,
@@ -19,6 +21,9 @@ from rommeo_rllib.joint_action.spaces import (
     shared_opponents,
 )
 from rommeo_rllib.schedules import reject_unknown_keys
+
+# Stands for "leave it as it is" whatever the argument's type.
+NotProvided: Any = _NotProvided
 
 
 class JointActionConfig(AlgorithmConfig):
@@ -29,7 +34,7 @@ class JointActionConfig(AlgorithmConfig):
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
-        self.exploration_config = {}
+        self.exploration_config: dict[str, Any] = {}
         self.gamma = 0.99
         self.q_lr: LearningRateOrSchedule = 3e-4
         self.tau = 0.005
@@ -40,6 +45,7 @@ class JointActionConfig(AlgorithmConfig):
         self.store_buffer_in_checkpoints = True
         self.grad_clip = None
         self.rollout_fragment_length = 1
+        self.env_runner_cls = JointActionEnvRunner
         # An iteration in which no episode ends has no return to report, which breaks schedulers
         # such as ASHA and PBT; long iterations make that rare.
         self.min_sample_timesteps_per_iteration = 1_000
@@ -134,6 +140,9 @@ class JointActionConfig(AlgorithmConfig):
         multi_spec = super().get_multi_rl_module_spec(
             env=env, spaces=spaces, inference_only=inference_only, **kwargs
         )
+        # Policies may come as a set; in which order networks draw their first weights must not
+        # depend on the process.
+        multi_spec.rl_module_specs = dict(sorted(multi_spec.rl_module_specs.items()))
         ours = [
             policy
             for policy, spec in multi_spec.rl_module_specs.items()
@@ -167,7 +176,9 @@ class JointActionConfig(AlgorithmConfig):
         # RLlib sets whatever a config dict holds; a misspelt key would go unnoticed.
         # "class" is what RLlib leaves behind when it copies a configuration by its state.
         known = {*vars(type(self)()), "class"}
-        reject_unknown_keys((key for key in vars(self) if key not in known), known, "config")
+        # Tune adds keys of its own, which begin with two underscores.
+        given = [key for key in vars(self) if key not in known and not key.startswith("__")]
+        reject_unknown_keys(given, known, "config")
 
     def _check(self, name: str, value: Any, is_right: bool, allowed: str) -> None:
         if not is_right:

@@ -190,4 +190,5 @@ def agent_action_spaces(env_spaces: Any) -> dict[AgentID, gym.Space]:
             f"The environment's action space is {space}; a multi-agent environment must give "
             "`action_spaces`, a dict with one space for each of `possible_agents`."
         )
-    return {agent: space.spaces[agent] for agent in sorted_agents(space.spaces)}
+    spaces: dict[Any, gym.Space] = dict(space.spaces)
+    return {agent: spaces[agent] for agent in sorted_agents(spaces)}

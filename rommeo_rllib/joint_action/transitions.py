@@ -44,8 +44,6 @@ class _Ongoing:
 
     last_obs: dict[AgentID, int] = field(default_factory=dict)
     """For each living agent the env step of its latest observation: it acts at that step."""
-    seen: set[AgentID] = field(default_factory=set)
-    """Agents that had entered the episode before the current chunk."""
     open: dict[int, list[tuple[AgentID, AgentTransitions, int]]] = field(default_factory=dict)
     """Env steps held back, since an agent that acted there has not seen the outcome yet."""
 
@@ -88,8 +86,7 @@ def _first_seen(episode: MultiAgentEpisode) -> _Ongoing:
             agent: start
             for agent, steps in episode.env_t_to_agent_t.items()
             if len(steps.data) > steps.lookback and steps.data[steps.lookback] != skip
-        },
-        set(episode.env_t_to_agent_t) if start else set(),
+        }
     )
 
 
@@ -107,10 +104,9 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
         return None
     rows = np.arange(length)
     agents = {
-        agent: _transitions(agent_episode, rows, start)
+        agent: _transitions(agent_episode, rows, episode)
         for agent, agent_episode in episode.agent_episodes.items()
     }
-    ongoing.seen.update(agents)
     ongoing.last_obs = {
         agent: episode.env_t
         for agent, agent_episode in episode.agent_episodes.items()
@@ -122,16 +118,19 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
 def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
     """Agents that come, go, take turns or wait for the outcome of an action."""
     for agent in episode.env_t_to_agent_t:
-        acted_at = _observed_at(episode, agent, joined_here=agent not in ongoing.seen)
+        joined_here = _joined_here(episode, agent)
+        acted_at = _observed_at(episode, agent, joined_here)
+        unknown = 0
         if agent in ongoing.last_obs:
             acted_at.insert(0, ongoing.last_obs[agent])
+        elif not joined_here:
+            # It waits for the outcome of an action in a chunk that was lost: leave that out.
+            unknown = 1
         agent_episode = episode.agent_episodes.get(agent)
-        count = 0 if agent_episode is None else len(agent_episode)
-        if agent_episode is not None and count:
-            # After a lost chunk it is unknown when the first action was taken: leave it out.
-            unknown = max(count - len(acted_at), 0)
+        count = 0 if agent_episode is None else len(agent_episode) - unknown
+        if agent_episode is not None and count > 0:
             rows = np.asarray(acted_at[:count], dtype=int)
-            transitions = _transitions(agent_episode, rows, episode.env_t_started, skip=unknown)
+            transitions = _transitions(agent_episode, rows, episode, skip=unknown)
             for index, env_step in enumerate(rows):
                 ongoing.open.setdefault(int(env_step), []).append((agent, transitions, index))
             acted_at = acted_at[count:]
@@ -139,10 +138,21 @@ def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
             ongoing.last_obs[agent] = acted_at[-1]
         elif agent_episode is not None and agent_episode.is_done:
             ongoing.last_obs.pop(agent, None)
-    ongoing.seen.update(episode.env_t_to_agent_t)
     waiting = set() if episode.is_done else set(ongoing.last_obs.values()) - {episode.env_t}
     complete = sorted(step for step in ongoing.open if step not in waiting)
     return _assemble([ongoing.open.pop(step) for step in complete])
+
+
+def _joined_here(episode: MultiAgentEpisode, agent: AgentID) -> bool:
+    """Whether the very first observation of `agent` came after this chunk's first env step."""
+    steps = episode.env_t_to_agent_t[agent]
+    observed = (
+        (index, agent_step)
+        for index, agent_step in enumerate(steps.data)
+        if agent_step != MultiAgentEpisode.SKIP_ENV_TS_TAG
+    )
+    index, agent_step = next(observed, (0, 0))
+    return agent_step == 0 and index > min(steps.lookback, episode.env_t_started)
 
 
 def _observed_at(episode: MultiAgentEpisode, agent: AgentID, joined_here: bool) -> list[int]:
@@ -188,25 +198,30 @@ def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> Joint
 
 
 def _transitions(
-    episode: SingleAgentEpisode, rows: np.ndarray, env_t_started: int, skip: int = 0
+    agent_episode: SingleAgentEpisode,
+    rows: np.ndarray,
+    episode: MultiAgentEpisode,
+    skip: int = 0,
 ) -> AgentTransitions:
-    observations = np.asarray(episode.get_observations())[skip:]
-    rewards = np.asarray(episode.get_rewards(), np.float32)[skip:]
+    observations = np.asarray(agent_episode.get_observations())[skip:]
+    rewards = np.asarray(agent_episode.get_rewards(), np.float32)[skip:]
     if not np.isfinite(rewards).all():
         worst = int(np.flatnonzero(~np.isfinite(rewards))[0])
         raise ValueError(
-            f"Agent {episode.agent_id!r} received the reward {rewards[worst]} within the env steps "
-            f"from {env_t_started} on of its episode; rewards must be finite numbers."
+            f"Agent {agent_episode.agent_id!r} received the reward {rewards[worst]} within the env "
+            f"steps from {episode.env_t_started} on of its episode; rewards must be finite numbers."
         )
     terminated = np.zeros(len(rewards), np.float32)
-    # RLlib marks an episode that a time limit ended for all agents as terminated, too.
+    # RLlib marks an episode that a time limit ended for all agents as terminated, too; where it did
+    # not, an agent that is marked as both has terminated at the very time limit.
     if len(rewards):
-        terminated[-1] = episode.is_terminated and not episode.is_truncated
+        cut_short = agent_episode.is_truncated and episode.is_terminated
+        terminated[-1] = agent_episode.is_terminated and not cut_short
     return AgentTransitions(
-        policy=str(episode.module_id),
+        policy=str(agent_episode.module_id),
         rows=rows,
         obs=observations[:-1],
-        actions=np.asarray(episode.get_actions())[skip:],
+        actions=np.asarray(agent_episode.get_actions())[skip:],
         rewards=rewards,
         next_obs=observations[1:],
         terminated=terminated,

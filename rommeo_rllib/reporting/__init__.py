@@ -1,1 +1,1 @@
-"""."""
+"""Statistics and figures of results; knows tables of numbers, not how they were made."""

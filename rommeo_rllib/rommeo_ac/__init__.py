@@ -1,4 +1,4 @@
 """ROMMEO-AC: the paper's actor-critic."""
 
-# RLlib first: once it is there, all algorithms are registered, which imports this package's modules.
+# RLlib first: once it is there, all algorithms are registered, which imports the modules in here.
 import ray.rllib  # noqa: F401

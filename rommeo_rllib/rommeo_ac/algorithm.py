@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils.typing import LearningRateOrSchedule
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.config import JointActionConfig
+from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
 from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
 from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
 

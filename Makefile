@@ -1,0 +1,32 @@
+# Everything happens in a virtual environment of the checkout's own, made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# One thread a trial: two on a busy machine cost many times what they gain.
+export OMP_NUM_THREADS = 1
+
+.PHONY: demo test lint bench clean help
+
+help:            ## This list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch numpy
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what happened
+	$(BIN)/rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4 --name demo-$$(date +%Y%m%d-%H%M%S)
+
+test: $(INSTALLED)  ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:           ## Remove the environment and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

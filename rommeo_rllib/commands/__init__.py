@@ -1,0 +1,1 @@
+"""What the `rommeo` command does, one module a subcommand."""

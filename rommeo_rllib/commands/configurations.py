@@ -1,0 +1,119 @@
+"""Finding, loading and changing configurations by name."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from rommeo_rllib import tuned_configs
+from rommeo_rllib.commands.errors import UsageError
+
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+# What users write on the left is a method's argument; on the right is where RLlib keeps it.
+_ALIASES = {"model_config": "_model_config"}
+
+
+@dataclass
+class Configuration:
+    """A configuration file, loaded: the algorithm's config and when to stop."""
+
+    name: str
+    config: AlgorithmConfig
+    stop: dict[str, Any]
+
+
+def names() -> list[str]:
+    """The names of all configurations that come with the package, such as "game/algorithm"."""
+    prefix = tuned_configs.__name__ + "."
+    modules = pkgutil.walk_packages(tuned_configs.__path__, prefix)
+    return sorted(m.name.removeprefix(prefix).replace(".", "/") for m in modules if not m.ispkg)
+
+
+def load(name_or_file: str) -> Configuration:
+    """Loads a configuration that comes with the package, or a Python file of the same form.
+
+    Raises:
+        UsageError: if there is none of that name, or the file lacks `config` or `stop`.
+    """
+    module = _import(name_or_file)
+    for attribute in ("config", "stop"):
+        if not hasattr(module, attribute):
+            raise UsageError(
+                f"{name_or_file} has no `{attribute}`; a configuration is a Python file with "
+                "`config` (an AlgorithmConfig) and `stop` (a dict)."
+            )
+    config = module.config.copy(copy_frozen=False)
+    return Configuration(Path(name_or_file).with_suffix("").as_posix(), config, dict(module.stop))
+
+
+def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
+    """Changes `config` by settings of the form `key=value` or `key.inner.key=value`.
+
+    A value is a Python literal (`0.1`, `[64, 64]`, `None`, `{"initial": 20.0}`) or else a string.
+
+    Raises:
+        UsageError: if a setting has another form or names an unknown key.
+    """
+    for setting in settings:
+        path, separator, text = setting.partition("=")
+        if not separator or not path:
+            raise UsageError(f"--set {setting}: expected key=value, for example alpha=0.5.")
+        key, *inner = path.split(".")
+        attribute = _ALIASES.get(key, key)
+        if attribute not in vars(config) and not hasattr(type(config), attribute):
+            known = [name for name in vars(config) if not name.startswith("_")] + list(_ALIASES)
+            nearest = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            raise UsageError(f"--set {setting}: there is no key {key!r}.{hint}")
+        value = _literal(text)
+        setattr(config, attribute, _replaced(getattr(config, attribute), inner, value, setting))
+
+
+def _replaced(current: Any, path: list[str], value: Any, setting: str) -> Any:
+    if not path:
+        return value
+    if not isinstance(current, dict):
+        raise UsageError(f"--set {setting}: {path[0]!r} is inside {current!r}, which is no dict.")
+    changed = copy.deepcopy(current)
+    changed[path[0]] = _replaced(changed.get(path[0], {}), path[1:], value, setting)
+    return changed
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _import(name_or_file: str) -> ModuleType:
+    if name_or_file.endswith(".py"):
+        path = Path(name_or_file)
+        if not path.is_file():
+            raise UsageError(f"There is no file {name_or_file}.")
+        spec = importlib.util.spec_from_file_location(f"rommeo_configuration_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    known = names()
+    if name_or_file not in known:
+        nearest = difflib.get_close_matches(name_or_file, known, n=1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise UsageError(
+            f"There is no configuration {name_or_file!r}.{hint} There are: {', '.join(known)}; or "
+            "give a Python file."
+        )
+    return importlib.import_module(f"{tuned_configs.__name__}.{name_or_file.replace('/', '.')}")

@@ -1,0 +1,94 @@
+"""How far all trials of an experiment are, for a person to read."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ray.tune import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from rommeo_rllib.commands.tuning import ENV_STEPS
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class ProgressCallback(Callback):
+    """A progress bar over the env steps of all trials; without a terminal a line now and then.
+
+    Args:
+        num_trials: trials in all.
+        steps_per_trial: env steps at which a trial stops; 0 if that is not known.
+        console: where to show it.
+        metric: path of the result to show the best of.
+    """
+
+    def __init__(self, num_trials: int, steps_per_trial: int, console: Console, metric: str):
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} env steps"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._metric = metric
+        self._num_trials = num_trials
+        self._total_steps = num_trials * steps_per_trial
+        self._task = self.progress.add_task("starting Ray", total=self._total_steps or None)
+        self._steps: dict[str, int] = {}
+        self._latest: dict[str, float] = {}
+        self._done = self._failed = 0
+        self._last_line = time.monotonic()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune stores its callbacks with the experiment; what is on the screen stays out.
+        return {}
+
+    def __deepcopy__(self, memo: Any) -> ProgressCallback:
+        return self
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial has reported."""
+        self._steps[trial.trial_id] = int(result.get(ENV_STEPS, 0))
+        value = nested(result, self._metric)
+        if value is not None:
+            self._latest[trial.trial_id] = value
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has come to its end."""
+        self._done += 1
+        self._show()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial has failed."""
+        self._failed += 1
+        self._show()
+
+    def _show(self) -> None:
+        text = f"{self._done}/{self._num_trials} trials done"
+        if self._failed:
+            text += f", {self._failed} failed"
+        if self._latest:
+            text += f", best {self._metric.split('/')[-1]} {max(self._latest.values()):.2f}"
+        steps = sum(self._steps.values())
+        self.progress.update(self._task, description=text, completed=steps)
+        late = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
+        if not self._console.is_terminal and late:
+            self._last_line = time.monotonic()
+            self._console.print(f"{text}, {steps}/{self._total_steps} env steps")
+
+
+def nested(result: dict[str, Any], path: str) -> float | None:
+    """The number at `path` ("a/b/c") of a nested result, or None where there is none or NaN."""
+    value: Any = result
+    for key in path.split("/"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return None if value is None or value != value else float(value)
