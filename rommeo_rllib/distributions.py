@@ -156,6 +156,7 @@ class ProductDistribution:
         uniform_weight: float = 0.0,
     ):
         self.components = tuple(components)
+        self.parameters = parameters
         self.uniform_weight = uniform_weight
         self._groups = _group(self.components)
         self._parts: list[ComponentDistribution] = [
@@ -164,6 +165,12 @@ class ProductDistribution:
             )
             for g in self._groups
         ]
+
+    def unsqueeze(self, dim: int) -> ProductDistribution:
+        """The same with another axis of length 1 among the leading ones, to broadcast along."""
+        return ProductDistribution(
+            self.components, self.parameters.unsqueeze(dim), self.uniform_weight
+        )
 
     def rsample(self) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
@@ -218,6 +225,19 @@ class ProductDistribution:
 def num_parameters(components: Sequence[ActionComponent]) -> int:
     """Outputs that a network needs to describe a product distribution of `components`."""
     return sum(component.num_parameters for component in components)
+
+
+def all_actions(components: Sequence[ActionComponent], at_most: int) -> Tensor | None:
+    """All joint choices as one-hot vectors, (N, action size).
+
+    None if a component is continuous or there are more than `at_most` choices.
+    """
+    sizes = [component.size for component in components]
+    if any(c.kind == "continuous" for c in components) or math.prod(sizes) > at_most:
+        return None
+    choices = torch.cartesian_prod(*map(torch.arange, sizes)).reshape(-1, len(sizes))
+    one_hots = [F.one_hot(c, n) for c, n in zip(choices.unbind(-1), sizes, strict=True)]
+    return torch.cat(one_hots, dim=-1).float()
 
 
 def action_size(components: Sequence[ActionComponent]) -> int:

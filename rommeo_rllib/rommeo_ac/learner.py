@@ -122,9 +122,9 @@ class _Update:
         """All losses, each with gradients for its own network only."""
         with frozen(self.policy.q_network, self.policy.opponent_prior_network):
             opponent_model = self.policy.opponent_model(self.observations)
-            latent = opponent_model.rsample()
-            policy_loss, entropy = self._policy_loss(latent.detach())
-            opponent_model_loss = self._opponent_model_loss(opponent_model, latent)
+            latent, weights = self._propose(opponent_model)
+            policy_loss, entropy = self._policy_loss(latent.detach(), weights.detach())
+            opponent_model_loss = self._opponent_model_loss(opponent_model, latent, weights)
         losses = {
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
@@ -141,14 +141,14 @@ class _Update:
         """What a person wants to see, in nats and in the environment's own units."""
         policy, observations = self.policy, self.observations
         opponent_model, prior = policy.opponent_model(observations), self._prior(observations)
-        latent = opponent_model.rsample()
+        latent, weights = self._propose(opponent_model)
         _, entropy = self._response_value(observations, latent)
         replayed = unsquash(policy.opponent_components, self.opponent_actions)
         present = self.component_mask
         metrics = {
             ALPHA: self.alpha,
             KL_COEFF: torch.full_like(self.alpha, self.kl_coeff),
-            POLICY_ENTROPY: entropy.mean(),
+            POLICY_ENTROPY: (weights * entropy).sum(-1).mean(),
             KL_TO_PRIOR: self._kl(opponent_model, prior, latent).mean(),
             LOG_LIKELIHOOD_MODEL: masked_mean(opponent_model.log_prob(replayed), present),
             LOG_LIKELIHOOD_PRIOR: masked_mean(prior.log_prob(replayed), present),
@@ -185,39 +185,71 @@ class _Update:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
         observations = self.policy.encode(self.batch[Columns.NEXT_OBS])
         opponent_model = self.policy.opponent_model(observations)
-        latent = opponent_model.rsample()
-        response_value, _ = self._response_value(observations, latent, target=True)
+        latent, weights = self._propose(opponent_model)
+        response_values, _ = self._response_value(observations, latent, target=True)
         kl = self._kl(opponent_model, self._prior(observations), latent)
+        response_value = (weights * response_values).sum(-1)
         return objective.sampled_state_value(response_value, kl, self.kl_coeff)
 
-    def _policy_loss(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def _propose(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor]:
+        """N joint actions of the opponents, over which weighted sums are expectations under rho.
+
+        Returns:
+            Latent actions, (B, N, action size of all opponents), and weights, (B, N): all joint
+            actions with their probabilities where they are few enough to be counted; else one
+            sample, through which gradients flow, with weight 1.
+        """
+        all_joint_actions = self.policy.all_opponent_actions
+        if all_joint_actions is None:
+            latent = opponent_model.rsample().unsqueeze(-2)
+            return latent, torch.ones_like(latent[..., 0])
+        log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
+        return all_joint_actions.expand(len(log_prob), -1, -1), log_prob.exp()
+
+    def _policy_loss(self, latent: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 18, at opponents' actions that rho proposes and, some, that it would not.
 
-        Also returns the policy's entropy, (B,).
+        Also returns the policy's mean entropy, (B,).
         """
         fraction = self.config.uniform_opponent_fraction
-        if fraction > 0.0:
+        if self.policy.all_opponent_actions is not None:
+            weights = (1.0 - fraction) * weights + fraction / weights.shape[-1]
+        elif fraction > 0.0:
             uniform = uniform_latent(self.policy.opponent_components, latent)
             latent = torch.where(torch.rand_like(latent[..., :1]) < fraction, uniform, latent)
-        response_value, entropy = self._response_value(self.observations, latent)
-        return objective.policy_loss(response_value).mean(), entropy
+        response_values, entropy = self._response_value(self.observations, latent)
+        loss = (weights * objective.policy_loss(response_values)).sum(-1)
+        return loss.mean(), (weights * entropy).sum(-1)
 
-    def _opponent_model_loss(self, opponent_model: ProductDistribution, latent: Tensor) -> Tensor:
+    def _opponent_model_loss(
+        self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor
+    ) -> Tensor:
         """Eq. 19, with a fresh conditional action (Eq. 39) and the policy held fixed."""
         with frozen(self.policy.policy_network):
-            response_value, _ = self._response_value(self.observations, latent)
+            response_values, _ = self._response_value(self.observations, latent)
+        response_value = (weights * response_values).sum(-1)
         kl = self._kl(opponent_model, self._prior(self.observations), latent)
         return objective.opponent_model_loss(response_value, kl, self.kl_coeff).mean()
 
     def _response_value(
         self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """E_pi[Q] + alpha H(pi) given the opponents' actions, (B,), and the policy's entropy, (B,).
+        """E_pi[Q] + alpha H(pi) for each of N opponents' actions, and the policy's entropy.
 
-        Exact where the agent's own actions can be counted, else from one sample a row.
+        Exact where the agent's own actions can be counted, else from one sample.
+
+        Args:
+            observations: (B, observation size).
+            opponents_latent: (B, N, action size of all opponents).
+            target: use the target Q-function.
+
+        Returns:
+            (B, N) both.
         """
         policy = self.policy
-        opponents = squash(policy.opponent_components, opponents_latent) * self.action_mask
+        opponents = squash(policy.opponent_components, opponents_latent)
+        opponents = opponents * self.action_mask.unsqueeze(-2)
+        observations = observations.unsqueeze(-2).expand(*opponents.shape[:-1], -1)
         conditional = policy.policy(observations, opponents)
         if policy.acts_discretely:
             log_probs = conditional.class_log_probs
@@ -236,7 +268,9 @@ class _Update:
     def _kl(
         self, opponent_model: ProductDistribution, prior: ProductDistribution, latent: Tensor
     ) -> Tensor:
-        """KL(rho || P) over the opponents that are present, (B,)."""
+        """KL(rho || P) over the opponents that are present, (B,); `latent` as of `_propose`."""
+        if self.policy.all_opponent_actions is None:
+            latent = latent.squeeze(-2)
         return (opponent_model.kl_divergence(prior, latent) * self.component_mask).sum(-1)
 
     def _prior_loss(self) -> Tensor:

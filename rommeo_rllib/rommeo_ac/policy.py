@@ -8,7 +8,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rommeo_rllib.distributions import ProductDistribution, num_parameters, squash
+from rommeo_rllib.distributions import (
+    ProductDistribution,
+    all_actions,
+    num_parameters,
+    squash,
+)
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 
 INITIAL_ALPHA = "initial_alpha"
@@ -17,13 +22,22 @@ INITIAL_ALPHA = "initial_alpha"
 Q_LAYER_NORM = "q_layer_norm"
 """Key of the model config: whether the Q-network's hidden layers are normalised."""
 
+MAX_COUNTED_ACTIONS = 64
+"""Up to this many joint actions of the opponents are all considered; more are sampled."""
+
 
 class ROMMEOPolicy(JointActionPolicy):
     """One agent's (or several like agents') networks.
 
     To act, it samples what the opponents will do from its opponent model, and answers that with its
     conditional policy (Algorithm 2). Greedy, it takes the mode of both.
+
+    Attributes:
+        all_opponent_actions: all joint actions of the opponents, (N, their action size), or None
+            where they are continuous or too many.
     """
+
+    all_opponent_actions: Tensor | None
 
     def setup(self) -> None:
         """Builds the networks; on env runners only those that act."""
@@ -34,6 +48,12 @@ class ROMMEOPolicy(JointActionPolicy):
             self.observation_size + self.opponent_action_size, own
         )
         self.opponent_model_network = self.build_network(self.observation_size, opponents)
+        # Expectations over the opponents' actions are exact where these are few.
+        self.register_buffer(
+            "all_opponent_actions",
+            all_actions(self.opponent_components, MAX_COUNTED_ACTIONS),
+            persistent=False,
+        )
         if self.inference_only:
             return
         self.opponent_prior_network = self.build_network(self.observation_size, opponents)
