@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+
 MIN_STD = 0.01
 """Added to every standard deviation: a Gaussian that has collapsed has no gradient left."""
 
@@ -50,7 +52,7 @@ class ActionComponent:
 class ComponentDistribution(Protocol):
     """A distribution of one kind of component; the last axis of its tensors is the component's."""
 
-    def rsample(self) -> Tensor:
+    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """A latent sample that the parameters' gradient flows through."""
         ...
 
@@ -74,9 +76,9 @@ class SquashedGaussian:
         self.mean, log_std = parameters.chunk(2, dim=-1)
         self.std = log_std.clamp(max=MAX_LOG_STD).exp() + MIN_STD
 
-    def rsample(self) -> Tensor:
+    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Reparameterised latent sample `u`, (..., size)."""
-        return self.mean + self.std * torch.randn_like(self.mean)
+        return self.mean + self.std * noise.normal_like(self.mean)
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density of `tanh(latent)` in [-1, 1]^size: (..., size) -> (...)."""
@@ -99,9 +101,9 @@ class OneHotCategorical:
     def __init__(self, parameters: Tensor):
         self.log_probs = parameters.log_softmax(-1)
 
-    def rsample(self) -> Tensor:
+    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """One-hot forwards, the Gumbel-softmax's gradient backwards (Jang et al. 2017)."""
-        exponential = torch.empty_like(self.log_probs).exponential_()
+        exponential = -(-noise.uniform_like(self.log_probs)).log1p()
         tiny = torch.finfo(exponential.dtype).tiny
         relaxed = (self.log_probs - exponential.clamp_min(tiny).log()).softmax(-1)
         one_hot = F.one_hot(relaxed.argmax(-1), relaxed.shape[-1]).to(relaxed.dtype)
@@ -172,9 +174,9 @@ class ProductDistribution:
             self.components, self.parameters.unsqueeze(dim), self.uniform_weight
         )
 
-    def rsample(self) -> Tensor:
+    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
-        return _join([part.rsample().flatten(-2) for part in self._parts])
+        return _join([part.rsample(noise).flatten(-2) for part in self._parts])
 
     def mode(self) -> Tensor:
         """Latent action of a greedy agent, (..., action size)."""
@@ -273,16 +275,18 @@ def unsquash(components: Sequence[ActionComponent], actions: Tensor) -> Tensor:
     )
 
 
-def uniform_latent(components: Sequence[ActionComponent], like: Tensor) -> Tensor:
+def uniform_latent(
+    components: Sequence[ActionComponent], like: Tensor, noise: Noise = GLOBAL_NOISE
+) -> Tensor:
     """Latent actions of uniformly random actions, of the shape and type of `like`."""
     parts = []
     for g in _group(tuple(components)):
-        part = torch.empty_like(_unflatten(like, g))
+        uniform = noise.uniform_like(_unflatten(like, g))
         if g.component.kind == "continuous":
             # atanh of a uniform variable in (-1, 1), written with the logistic's inverse.
-            parts.append((0.5 * torch.rand_like(part).logit(eps=1e-6)).flatten(-2))
+            parts.append((0.5 * uniform.logit(eps=1e-6)).flatten(-2))
         else:
-            choice = part.exponential_().argmin(-1)
+            choice = uniform.argmax(-1)
             parts.append(F.one_hot(choice, g.component.size).to(like.dtype).flatten(-2))
     return _join(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from ray.rllib.utils.typing import LearningRateOrSchedule
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.policy import OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.replicas import split_id
 from rommeo_rllib.joint_action.spaces import (
     agent_action_spaces,
     observation_size,
@@ -158,7 +160,18 @@ class JointActionConfig(AlgorithmConfig):
             # A policy to which no agent is mapped at first may get any of them later.
             opponents = shared_opponents(policy, agents or list(action_spaces), action_spaces)
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
+            if self.seed is not None:
+                spec.model_config[INIT_KEY] = self.stream_key(policy)
         return multi_spec
+
+    def stream_key(self, module_id: str) -> tuple[int, int]:
+        """Numbers that tell a policy's random numbers from all other policies'.
+
+        They depend on the seed and the policy only; without a seed they are random.
+        """
+        policy, replica = split_id(module_id, self.policies)
+        seed = secrets.randbits(31) if self.seed is None else self.seed
+        return seed + replica, sorted(self.policies).index(policy)
 
     def _policy_of(self, agent: Any) -> str | None:
         try:

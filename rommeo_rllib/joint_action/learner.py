@@ -1,15 +1,16 @@
 """The learner that all algorithms here share: from joint batches to updated networks.
 
 RLlib's own learner passes episodes through connectors, makes each module's losses in turn and turns
-every metric into a number at each update. Here a batch comes in ready, the losses of all policies
-are summed up for one backward pass, and metrics stay tensors until they are asked for.
+every metric into a number at each update. Here a batch comes in ready, policies of equal shape are
+computed together, the losses of all are summed up for one backward pass, and metrics stay tensors
+until they are asked for.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,16 +26,25 @@ from ray.rllib.utils.metrics import (
     NUM_MODULE_STEPS_TRAINED,
     NUM_MODULE_STEPS_TRAINED_LIFETIME,
 )
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
+from rommeo_rllib.noise import Noise, PolicyNoise, seeded_generator
+from rommeo_rllib.schedules import Schedule
+
+Columns = dict[str, Tensor]
 
 Losses = dict[str, Tensor]
-"""Losses of one policy by name, each reduced to a number; their sum is what is minimised."""
+"""Losses by name; one number a policy, () or, stacked, (policies,). Their sum is minimised."""
 
 Metrics = dict[str, Tensor]
+"""Metrics by name, of the same shapes."""
 
-TORCH_RNG_STATE = "torch_rng_state"
+NOISE = "noise"
+"""Key of the learner's state that holds the policies' streams of random numbers."""
+
+_LEARNER_STREAM = 1
 
 
 @dataclass(frozen=True)
@@ -45,83 +55,136 @@ class OptimizerSpec:
     lr: Any
 
 
+@dataclass(frozen=True)
+class Update:
+    """What a subclass computes losses from: policies of equal shape on their batches.
+
+    Attributes:
+        policy: the networks; stacked ones compute for all policies of the group.
+        configs: the configuration of each policy. They differ in schedules at most.
+        columns: those of `JointReplayBuffer.sample`, (B, ...) or, stacked, (policies, B, ...).
+        env_steps: the clock of all schedules, env steps sampled so far.
+        noise: random numbers, of a stream for each policy.
+        stacked: whether there is an axis of policies.
+    """
+
+    policy: JointActionPolicy
+    configs: Sequence[AlgorithmConfig]
+    columns: Columns
+    env_steps: int
+    noise: Noise
+    stacked: bool
+
+    def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
+        """The present value of a schedule of each policy, () or (policies,)."""
+        values = [make(config).value(self.env_steps) for config in self.configs]
+        device = next(iter(self.columns.values())).device
+        return torch.tensor(values if self.stacked else values[0], device=device)
+
+
 class JointActionLearner(TorchLearner):
     """Owns optimizers, target networks and the clock; a subclass supplies losses."""
 
     # What a subclass supplies.
 
-    def optimizers_for_policy(
+    PER_POLICY_KEYS: frozenset[str] = frozenset()
+    """Keys of the configuration in which policies may differ and still be computed together."""
+
+    def optimizers(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, OptimizerSpec]:
-        """The optimizers of one policy, by name."""
+        """The optimizers of a policy (or of several, stacked), by name."""
         raise NotImplementedError
 
-    def losses_for_policy(
-        self,
-        policy: JointActionPolicy,
-        config: AlgorithmConfig,
-        batch: dict[str, Tensor],
-        env_steps: int,
-    ) -> Losses:
-        """Losses of one policy.
-
-        Args:
-            policy: its networks.
-            config: the configuration, with what is overridden for this policy.
-            batch: the columns of `JointReplayBuffer.sample`, as tensors.
-            env_steps: the clock of all schedules, env steps sampled so far.
-
-        Returns:
-            Scalar losses, each with gradients for its own networks only.
-        """
+    def losses(self, update: Update) -> Losses:
+        """Losses, each with gradients for its own networks only."""
         raise NotImplementedError
 
-    def metrics_for_policy(
-        self,
-        policy: JointActionPolicy,
-        config: AlgorithmConfig,
-        batch: dict[str, Tensor],
-        env_steps: int,
-    ) -> Metrics:
-        """Scalars worth reporting beside the losses; called for a report's last batch only."""
+    def policy_metrics(self, update: Update) -> Metrics:
+        """What is worth reporting beside the losses; called for a report's last batch only."""
         return {}
 
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """Pairs of (network, its target), which follows it by Polyak averaging."""
         return []
 
-    # The learner.
+    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
+        """Policies are computed together only if this is equal."""
+        overrides = config.algorithm_config_overrides_per_module.get(module_id, {})
+        return repr(sorted((k, v) for k, v in overrides.items() if k not in self.PER_POLICY_KEYS))
+
+    # Building.
 
     def build(self) -> None:
-        """Builds modules and optimizers; gives each of several learners noise of its own."""
-        super().build()
+        """Builds modules, groups and optimizers."""
+        self._groups: list[PolicyGroup] = []
         self._pending_losses: dict[str, list[Losses]] = defaultdict(list)
         self._steps_since_report: dict[str, int] = defaultdict(int)
-        self._last_update: tuple[dict[str, dict[str, Tensor]], int] = ({}, 0)
+        self._last_updates: list[tuple[PolicyGroup, Update]] = []
+        self._generators: dict[str, Generator] = {}
+        super().build()
         if self.distributed:
-            if self.config.seed is not None:
-                # All learners start from one seed, hence from equal networks; their noise differs.
-                torch.manual_seed(self.config.seed + 1 + torch.distributed.get_rank())
             for parameter in self._params:
                 torch.distributed.broadcast(parameter.data, src=0)
+
+    def configure_optimizers(self) -> None:
+        """Groups the policies and makes their optimizers."""
+        self._add_groups(self.module.keys())
 
     def configure_optimizers_for_module(
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
-        """One Adam for each group of parameters that the algorithm names."""
-        policy = self.module[module_id]
-        if not isinstance(policy, JointActionPolicy):
-            return  # An opponent of another kind, which does not learn here.
-        config = config or self.config.get_config_for_module(module_id)
-        for name, spec in self.optimizers_for_policy(policy, config).items():
+        """For a policy that is added later: a group of its own."""
+        self._add_groups([module_id])
+
+    def remove_module(self, module_id: str, **kwargs: Any) -> Any:
+        """Removes a policy; optimizers of those that were computed with it start afresh."""
+        affected = [group for group in self._groups if module_id in group.ids]
+        for group in affected:
+            self._groups.remove(group)
+            for name in self._module_optimizers.pop(group.ids[0]):
+                optimizer = self._named_optimizers.pop(name)
+                for parameter in self._optimizer_parameters.pop(optimizer):
+                    self._params.pop(parameter, None)
+                self._optimizer_lr_schedules.pop(optimizer, None)
+        self._last_updates.clear()
+        spec = super().remove_module(module_id, **kwargs)
+        self._add_groups(i for group in affected for i in group.ids if i != module_id)
+        return spec
+
+    def _add_groups(self, module_ids: Iterable[str]) -> None:
+        # Opponents of another kind do not learn here.
+        policies = {
+            module_id: self.module[module_id]
+            for module_id in sorted(module_ids)
+            if isinstance(self.module[module_id], JointActionPolicy)
+        }
+        keys = {module_id: self.group_key(self.config, module_id) for module_id in policies}
+        for group in group_policies(policies, keys):
+            self._groups.append(group)
+            self._register_optimizers(group)
+            for module_id in group.ids:
+                self._generators[module_id] = self._seeded_generator(module_id)
+
+    def _register_optimizers(self, group: PolicyGroup) -> None:
+        config = self.config.get_config_for_module(group.ids[0])
+        for name, spec in self.optimizers(group.policy, config).items():
             parameters = list(spec.parameters)
             self.register_optimizer(
-                module_id=module_id,
+                module_id=group.ids[0],
                 optimizer_name=name,
                 optimizer=torch.optim.Adam(parameters, fused=True),
                 params=parameters,
                 lr_or_lr_schedule=spec.lr,
             )
+
+    def _seeded_generator(self, module_id: str) -> Generator:
+        # Several learners start from equal networks; their noise differs.
+        rank = torch.distributed.get_rank() if self.distributed else 0
+        key = self.config.stream_key(module_id)
+        return seeded_generator(*key, _LEARNER_STREAM, rank, device=self._device)
+
+    # Updating.
 
     def update(
         self,
@@ -146,109 +209,83 @@ class JointActionLearner(TorchLearner):
         env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         self._weights_seq_no += 1
         self.before_gradient_based_update(timesteps=timesteps)
-        columns = {
-            module_id: self._to_tensors(module_batch)
-            for module_id, module_batch in batch.policy_batches.items()
+        batches = {
+            module_id: columns
+            for module_id, columns in batch.policy_batches.items()
             if self.should_module_be_updated(module_id, batch)
-            and isinstance(self.module[module_id], JointActionPolicy)
         }
-        if columns:
-            self._gradient_step(columns, env_steps)
-            self._last_update = (columns, env_steps)
+        self._last_updates = [
+            (group, self._make_update(group, batches, env_steps))
+            for group in self._groups
+            if any(module_id in batches for module_id in group.ids)
+        ]
+        if self._last_updates:
+            self._gradient_step(batches)
         self.after_gradient_based_update(timesteps=timesteps)
 
-    def report(self) -> Any:
-        """RLlib's reduced metrics: losses, averaged since the last report, and the rest of now.
+    def _make_update(
+        self, group: PolicyGroup, batches: Mapping[str, Any], env_steps: int
+    ) -> Update:
+        present = [batches[module_id] for module_id in group.ids if module_id in batches]
+        # A policy without a batch goes along on another's; it is put back after the step.
+        padded = [batches.get(module_id, present[0]) for module_id in group.ids]
+        columns = {
+            name: group.join([torch.as_tensor(one[name]) for one in padded]).to(
+                self._device, non_blocking=True
+            )
+            for name in present[0]
+        }
+        generators = [self._generators[module_id] for module_id in group.ids]
+        return Update(
+            group.policy,
+            [self.config.get_config_for_module(module_id) for module_id in group.ids],
+            columns,
+            env_steps,
+            PolicyNoise(generators, stacked=group.stacked),
+            group.stacked,
+        )
 
-        Raises:
-            ValueError: if a loss is not finite; it names policy, loss and env step.
-        """
-        columns, env_steps = self._last_update
-        for module_id, updates in self._pending_losses.items():
-            for name in updates[-1]:
-                mean = torch.stack([losses[name] for losses in updates]).mean().item()
-                if not math.isfinite(mean):
-                    raise ValueError(
-                        f"`{name}` of policy {module_id!r} is {mean} at env step {env_steps}; "
-                        "training has diverged. Lower the learning rates, bound the rewards, or "
-                        "set `grad_clip`."
-                    )
-                self.metrics.log_value((module_id, name), mean, window=1)
-            self._log_steps(module_id, self._steps_since_report[module_id])
-        self._pending_losses.clear()
-        self._steps_since_report.clear()
-        for module_id, policy_batch in columns.items():
-            config = self.config.get_config_for_module(module_id)
-            with torch.no_grad():
-                metrics = self.metrics_for_policy(
-                    self.module[module_id], config, policy_batch, env_steps
-                )
-            for name, value in metrics.items():
-                self.metrics.log_value((module_id, name), value.item(), window=1)
-        return self.metrics.reduce()
-
-    def _gradient_step(self, columns: dict[str, dict[str, Tensor]], env_steps: int) -> None:
-        losses_per_policy = {}
-        for module_id, policy_batch in columns.items():
-            config = self.config.get_config_for_module(module_id)
-            losses = self.losses_for_policy(self.module[module_id], config, policy_batch, env_steps)
-            losses_per_policy[module_id] = torch.stack(list(losses.values())).sum()
-            self._pending_losses[module_id].append(
+    def _gradient_step(self, batches: Mapping[str, Any]) -> None:
+        total = []
+        for group, update in self._last_updates:
+            losses = self.losses(update)
+            total.append(torch.stack([loss.sum() for loss in losses.values()]).sum())
+            self._pending_losses[group.ids[0]].append(
                 {name: loss.detach() for name, loss in losses.items()}
             )
-            self._steps_since_report[module_id] += len(next(iter(policy_batch.values())))
-        gradients = self.compute_gradients(losses_per_policy)
+            for module_id in group.ids:
+                if module_id in batches:
+                    rows = len(next(iter(batches[module_id].values())))
+                    self._steps_since_report[module_id] += rows
+        gradients = self.compute_gradients({ALL_MODULES: torch.stack(total).sum()})
         if self.distributed:
             self._average_gradients()
             gradients = {p: p.grad for p in self._params.values()}
         gradients = {p: g for p, g in gradients.items() if g is not None}
-        self.apply_gradients(self.postprocess_gradients(gradients))
-
-    def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
-        """Not used: losses depend on the clock, see `losses_for_policy`."""
-        raise NotImplementedError(f"{type(self).__name__} computes losses in `losses_for_policy`.")
-
-    def apply_gradients(self, gradients_dict: dict[Any, Tensor]) -> None:
-        """Steps all optimizers."""
-        for parameter, gradient in gradients_dict.items():
-            parameter.grad = gradient
-        for optimizer in self._optimizer_parameters:
-            optimizer.step()
+        self._clip_gradients(gradients)
+        for group, _ in self._last_updates:
+            absent = [i for i, module_id in enumerate(group.ids) if module_id not in batches]
+            optimizers = [o for _, o in self.get_optimizers_for_module(group.ids[0])]
+            with kept_as_is(_tensors_of(optimizers) if absent else [], absent):
+                for optimizer in optimizers:
+                    optimizer.step()
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Moves target networks and scheduled learning rates on."""
-        for module_id in self.module.keys():  # noqa: SIM118 (a MultiRLModule is no dict)
-            policy = self.module[module_id]
-            if isinstance(policy, JointActionPolicy):
-                self._update_targets(policy, self.config.get_config_for_module(module_id).tau)
+        for group, update in self._last_updates:
+            tau = update.configs[0].tau
+            for network, target in self.target_networks(group.policy):
+                torch._foreach_lerp_(
+                    list(target.parameters()), [p.detach() for p in network.parameters()], tau
+                )
         env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         for optimizer, schedule in self._optimizer_lr_schedules.items():
             if schedule.use_schedule:
                 self._set_optimizer_lr(optimizer, schedule.update(timestep=env_steps))
 
-    def get_state(
-        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Like RLlib's, and the state of torch's random numbers in this process."""
-        state = super().get_state(components, not_components=not_components, **kwargs)
-        if components is None:
-            state[TORCH_RNG_STATE] = torch.get_rng_state().numpy()
-        return state
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Takes up a state; random numbers go on where they were if this is the only learner."""
-        super().set_state(state)
-        if TORCH_RNG_STATE in state and not self.distributed:
-            torch.set_rng_state(torch.from_numpy(state[TORCH_RNG_STATE]))
-
-    def _log_trainable_parameters(self) -> None:
-        # RLlib logs these once, which makes them NaN in every later result.
-        pass
-
-    def _make_modules_ddp_if_necessary(self) -> None:
-        # DistributedDataParallel sees gradients of its own forward pass only; the losses here call
-        # single networks, several times. Gradients are averaged in one go instead.
-        pass
+    def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
+        """Not used: policies are computed together, see `losses`."""
+        raise NotImplementedError(f"{type(self).__name__} computes losses in `losses`.")
 
     def _average_gradients(self) -> None:
         # A policy may be absent from this learner's shard, but all learners must take part.
@@ -264,24 +301,92 @@ class JointActionLearner(TorchLearner):
             parameter.grad = flat[offset : offset + size].view_as(parameter)
             offset += size
 
-    def _update_targets(self, policy: JointActionPolicy, tau: float) -> None:
-        for network, target in self.target_networks(policy):
-            torch._foreach_lerp_(
-                list(target.parameters()), [p.detach() for p in network.parameters()], tau
-            )
+    def _clip_gradients(self, gradients: Mapping[Any, Tensor]) -> None:
+        """RLlib's `grad_clip`, for each policy and optimizer on its own."""
+        for group, update in self._last_updates:
+            config = update.configs[0]
+            if config.grad_clip is None:
+                continue
+            for _, optimizer in self.get_optimizers_for_module(group.ids[0]):
+                owned = [p for g in optimizer.param_groups for p in g["params"] if p in gradients]
+                clip_gradients(
+                    [gradients[p] for p in owned],
+                    config.grad_clip,
+                    config.grad_clip_by,
+                    stacked=group.stacked,
+                )
 
-    def _to_tensors(self, columns: Any) -> dict[str, Tensor]:
-        return {
-            name: torch.as_tensor(columns[name]).to(self._device, non_blocking=True)
-            for name in columns
-        }
+    # Reporting.
 
-    def _log_steps(self, module_id: str, steps: int) -> None:
-        for key in (module_id, ALL_MODULES):
-            self.metrics.log_value((key, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
-            self.metrics.log_value(
-                (key, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum"
-            )
+    def report(self) -> Any:
+        """RLlib's reduced metrics: losses, averaged since the last report, and the rest of now.
+
+        Raises:
+            ValueError: if a loss is not finite; it names policy, loss and env step.
+        """
+        for group, update in self._last_updates:
+            pending = self._pending_losses.pop(group.ids[0], [])
+            for name in pending[-1] if pending else ():
+                mean = torch.stack([losses[name] for losses in pending]).mean(0)
+                self._log(group, name, mean)
+                self._check_finite(group, name, mean, update.env_steps)
+            with torch.no_grad():
+                for name, value in self.policy_metrics(update).items():
+                    self._log(group, name, value)
+        for module_id, steps in self._steps_since_report.items():
+            for key in (module_id, ALL_MODULES):
+                self.metrics.log_value((key, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
+                self.metrics.log_value(
+                    (key, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum"
+                )
+        self._pending_losses.clear()
+        self._steps_since_report.clear()
+        return self.metrics.reduce()
+
+    def _log(self, group: PolicyGroup, name: str, value: Tensor) -> None:
+        values = value.tolist() if group.stacked else [value.item()]
+        for module_id, number in zip(group.ids, values, strict=True):
+            self.metrics.log_value((module_id, name), number, window=1)
+
+    def _check_finite(self, group: PolicyGroup, name: str, mean: Tensor, env_steps: int) -> None:
+        for module_id, value in group.split(mean).items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"`{name}` of policy {module_id!r} is {value.item()} at env step {env_steps}; "
+                    "training has diverged. Lower the learning rates, bound the rewards, or set "
+                    "`grad_clip`."
+                )
+
+    def _log_trainable_parameters(self) -> None:
+        # RLlib logs these once, which makes them NaN in every later result.
+        pass
+
+    def _make_modules_ddp_if_necessary(self) -> None:
+        # DistributedDataParallel sees gradients of its own forward pass only; the losses here call
+        # single networks, several times. Gradients are averaged in one go instead.
+        pass
+
+    # Checkpoints.
+
+    def get_state(
+        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Like RLlib's, and the state of the policies' random numbers."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if components is None:
+            state[NOISE] = {
+                module_id: generator.get_state().numpy()
+                for module_id, generator in self._generators.items()
+            }
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes up a state; random numbers go on where they were if this is the only learner."""
+        super().set_state(state)
+        if not self.distributed:
+            for module_id, generator_state in state.get(NOISE, {}).items():
+                if module_id in self._generators:
+                    self._generators[module_id].set_state(torch.from_numpy(generator_state))
 
 
 @contextmanager
@@ -297,8 +402,37 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean over all entries, or over those where `mask` is 1; 0 where there are none."""
-    if mask is None:
-        return values.mean()
-    return (values * mask).sum() / mask.sum().clamp_min(1.0)
+def clip_gradients(
+    gradients: Sequence[Tensor], limit: float, by: str, *, stacked: bool = False
+) -> None:
+    """Clips gradients in place as RLlib's `grad_clip_by` says.
+
+    Args:
+        gradients: of one optimizer; stacked, with an axis of policies, clipped one by one.
+        limit: the greatest magnitude.
+        by: "value", "norm" (of each tensor) or "global_norm" (of all together).
+        stacked: whether there is an axis of policies.
+    """
+    if by == "value":
+        for gradient in gradients:
+            gradient.clamp_(-limit, limit)
+        return
+    rows = [g.flatten(1) if stacked else g.flatten().unsqueeze(0) for g in gradients]
+    norms = torch.stack([row.norm(dim=1) for row in rows])
+    if by == "global_norm":
+        norms = norms.norm(dim=0, keepdim=True).expand(len(rows), -1)
+    for row, norm in zip(rows, norms, strict=True):
+        row *= (limit / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
+
+
+def _tensors_of(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
+    """All parameters and moments, each of which has the axis of policies."""
+    parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+    moments = [
+        moment
+        for o in optimizers
+        for state in o.state.values()
+        for moment in state.values()
+        if moment.ndim
+    ]
+    return [*parameters, *moments]

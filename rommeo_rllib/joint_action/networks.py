@@ -1,11 +1,18 @@
-"""The networks of all algorithms here: plain stacks of layers."""
+"""The networks of all algorithms here: plain stacks of layers.
+
+Parameters may have a leading axis, one entry a policy: then a network computes for all of these
+policies at once, its inputs having the same leading axis (see `joint_action.stacking`).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -16,6 +23,56 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+class Dense(nn.Module):
+    """A linear layer, initialised as torch's own.
+
+    Its weight is (inputs, outputs) or, stacked, (policies, inputs, outputs).
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        bound = 1.0 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(rows, inputs) or, stacked, (policies, rows, inputs) -> the same with outputs."""
+        if self.weight.ndim == 2:
+            return torch.addmm(self.bias, inputs, self.weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), inputs, self.weight)
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation with a learned scale and shift, stacked or not."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(rows, width) or, stacked, (policies, rows, width), the shape kept."""
+        if self.weight.ndim == 1:
+            return F.layer_norm(inputs, self.weight.shape, self.weight, self.bias)
+        normalised = F.layer_norm(inputs, self.weight.shape[-1:])
+        return torch.addcmul(self.bias.unsqueeze(1), normalised, self.weight.unsqueeze(1))
+
+
+class Network(nn.Sequential):
+    """A stack of layers that takes any number of axes before the last one."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(..., inputs) or, stacked, (policies, ..., inputs) -> the same with outputs."""
+        stacked = self[-1].weight.ndim == 3
+        rows = inputs.flatten(1 if stacked else 0, -2) if inputs.ndim > 2 + stacked else inputs
+        outputs = super().forward(rows)
+        return outputs if rows is inputs else outputs.unflatten(-2, inputs.shape[stacked:-1])
+
+
+STACKABLE = (Dense, LayerNorm)
+"""Layers whose parameters may have a leading axis."""
+
+
 def mlp(
     inputs: int,
     hiddens: Sequence[int],
@@ -23,8 +80,8 @@ def mlp(
     activation: str,
     *,
     layer_norm: bool = False,
-) -> nn.Sequential:
-    """A multi-layer perceptron, with torch's own initialisation.
+) -> Network:
+    """A multi-layer perceptron.
 
     Args:
         inputs: length of the input vector.
@@ -42,9 +99,8 @@ def mlp(
         )
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise([inputs, *hiddens]):
-        layers.append(nn.Linear(width_in, width_out))
+        layers.append(Dense(width_in, width_out))
         if layer_norm:
-            layers.append(nn.LayerNorm(width_out))
+            layers.append(LayerNorm(width_out))
         layers.append(ACTIVATIONS[activation]())
-    last_width = hiddens[-1] if hiddens else inputs
-    return nn.Sequential(*layers, nn.Linear(last_width, outputs))
+    return Network(*layers, Dense(hiddens[-1] if hiddens else inputs, outputs))

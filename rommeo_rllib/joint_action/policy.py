@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from rommeo_rllib.distributions import action_size
-from rommeo_rllib.joint_action.networks import mlp
+from rommeo_rllib.joint_action.networks import Network, mlp
 from rommeo_rllib.joint_action.spaces import (
     Opponents,
     action_components,
@@ -18,9 +19,13 @@ from rommeo_rllib.joint_action.spaces import (
     encode_observations,
     observation_size,
 )
+from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
 
 OPPONENTS = "opponents"
 """Key of the model config under which a policy finds its :class:`Opponents`."""
+
+INIT_KEY = "init_key"
+"""Key of the model config: numbers that determine the first weights; without it, chance does."""
 
 
 class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
@@ -31,6 +36,17 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
     """
 
     opponents: Opponents
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        # First weights depend on the seed and the policy alone, not on what else has drawn random
+        # numbers in this process before.
+        key = (kwargs.get("model_config") or {}).get(INIT_KEY)
+        if key is None:
+            super().__init__(*args, **kwargs)
+            return
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(seeded_generator(*key).get_state())
+            super().__init__(*args, **kwargs)
 
     def setup(self) -> None:
         """Reads the spaces; raises a ValueError for one that is not supported."""
@@ -51,9 +67,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         """Whether the policy's own actions can be counted."""
         return self.own_components[0].kind == "discrete"
 
-    def build_network(
-        self, inputs: int, outputs: int, *, layer_norm: bool = False
-    ) -> nn.Sequential:
+    def build_network(self, inputs: int, outputs: int, *, layer_norm: bool = False) -> Network:
         """A network as `model_config` describes it (`fcnet_hiddens`, `fcnet_activation`)."""
         return mlp(
             inputs,
@@ -67,8 +81,8 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         """Observations as the networks see them, (B, observation size)."""
         return encode_observations(self.observation_space, observations)
 
-    def act(self, observations: Tensor, explore: bool) -> Tensor:
-        """Encoded observations to flat actions, (B, own action size); for subclasses."""
+    def act(self, observations: Tensor, explore: bool, noise: Noise = GLOBAL_NOISE) -> Tensor:
+        """Encoded observations to flat actions, (..., own action size); for subclasses."""
         raise NotImplementedError
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

@@ -293,6 +293,13 @@ class JointReplayBuffer(Checkpointable):
             raise ValueError(
                 f"The stored replay has {manifest['size']} rows by its manifest, but {wrong}."
             )
+        for index, agent in enumerate(self.agents):
+            stored, space = arrays.get(f"{index}/{Columns.ACTIONS}"), self._action_spaces[agent]
+            if stored is not None and stored.shape[1:] != space.shape:
+                raise ValueError(
+                    f"The stored replay has actions of the shape {stored.shape[1:]} for agent "
+                    f"{agent!r}, whose action space is {space}."
+                )
         size = min(manifest["size"], self.capacity)
         self._policies = list(manifest["policies"])
         self._size, self._next_row = size, size % self.capacity

@@ -57,11 +57,11 @@ def encode_actions(space: gym.Space, actions: np.ndarray) -> np.ndarray:
 
 
 def decode_actions(space: gym.Space, actions: Tensor) -> Tensor:
-    """Actions of the networks in the form that RLlib stores: (B, action size) -> (B, ...)."""
+    """Actions of the networks as RLlib stores them: (..., action size) -> (..., *space.shape)."""
     if isinstance(space, gym.spaces.Discrete):
         return actions.argmax(-1) + int(space.start)
     assert space.shape is not None
-    return actions.reshape(len(actions), *space.shape)
+    return actions.reshape(*actions.shape[:-1], *space.shape)
 
 
 def to_env_units(space: gym.Space, actions: Tensor) -> Tensor:
@@ -86,14 +86,15 @@ def observation_size(space: gym.Space, owner: str) -> int:
 
 
 def encode_observations(space: gym.Space, observations: Tensor) -> Tensor:
-    """Observations as the networks see them: (B, ...) -> (B, observation size).
+    """Observations as the networks see them: (..., *space.shape) -> (..., observation size).
 
     A Discrete observation becomes one-hot, also if it has a single value only.
     """
     if isinstance(space, gym.spaces.Discrete):
-        index = observations.reshape(len(observations)).long() - int(space.start)
-        return F.one_hot(index, int(space.n)).float()
-    return observations.reshape(len(observations), -1).float()
+        return F.one_hot(observations.long() - int(space.start), int(space.n)).float()
+    assert space.shape is not None
+    leading = observations.shape[: observations.ndim - len(space.shape)]
+    return observations.reshape(*leading, -1).float()
 
 
 def sorted_agents(agents: Iterable[AgentID]) -> list[AgentID]:

@@ -44,6 +44,8 @@ class _Ongoing:
 
     last_obs: dict[AgentID, int] = field(default_factory=dict)
     """For each living agent the env step of its latest observation: it acts at that step."""
+    seen: set[AgentID] = field(default_factory=set)
+    """Agents that had entered the episode before the current chunk."""
     open: dict[int, list[tuple[AgentID, AgentTransitions, int]]] = field(default_factory=dict)
     """Env steps held back, since an agent that acted there has not seen the outcome yet."""
 
@@ -86,8 +88,22 @@ def _first_seen(episode: MultiAgentEpisode) -> _Ongoing:
             agent: start
             for agent, steps in episode.env_t_to_agent_t.items()
             if len(steps.data) > steps.lookback and steps.data[steps.lookback] != skip
-        }
+        },
+        {agent for agent in episode.env_t_to_agent_t if start and not _joins(episode, agent)},
     )
+
+
+def _joins(episode: MultiAgentEpisode, agent: AgentID) -> bool:
+    """Whether the very first observation of `agent` comes after this chunk's first env step."""
+    steps = episode.env_t_to_agent_t[agent]
+    observed = (
+        (index, agent_step)
+        for index, agent_step in enumerate(steps.data)
+        if agent_step != MultiAgentEpisode.SKIP_ENV_TS_TAG
+    )
+    # Whoever waits for the outcome of a first action has its observation in the look-back.
+    index, agent_step = next(observed, (0, 0))
+    return agent_step == 0 and index > steps.lookback
 
 
 def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | None:
@@ -107,6 +123,7 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
         agent: _transitions(agent_episode, rows, episode)
         for agent, agent_episode in episode.agent_episodes.items()
     }
+    ongoing.seen.update(agents)
     ongoing.last_obs = {
         agent: episode.env_t
         for agent, agent_episode in episode.agent_episodes.items()
@@ -118,7 +135,7 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
 def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
     """Agents that come, go, take turns or wait for the outcome of an action."""
     for agent in episode.env_t_to_agent_t:
-        joined_here = _joined_here(episode, agent)
+        joined_here = agent not in ongoing.seen
         acted_at = _observed_at(episode, agent, joined_here)
         unknown = 0
         if agent in ongoing.last_obs:
@@ -138,21 +155,10 @@ def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
             ongoing.last_obs[agent] = acted_at[-1]
         elif agent_episode is not None and agent_episode.is_done:
             ongoing.last_obs.pop(agent, None)
+    ongoing.seen.update(episode.env_t_to_agent_t)
     waiting = set() if episode.is_done else set(ongoing.last_obs.values()) - {episode.env_t}
     complete = sorted(step for step in ongoing.open if step not in waiting)
     return _assemble([ongoing.open.pop(step) for step in complete])
-
-
-def _joined_here(episode: MultiAgentEpisode, agent: AgentID) -> bool:
-    """Whether the very first observation of `agent` came after this chunk's first env step."""
-    steps = episode.env_t_to_agent_t[agent]
-    observed = (
-        (index, agent_step)
-        for index, agent_step in enumerate(steps.data)
-        if agent_step != MultiAgentEpisode.SKIP_ENV_TS_TAG
-    )
-    index, agent_step = next(observed, (0, 0))
-    return agent_step == 0 and index > min(steps.lookback, episode.env_t_started)
 
 
 def _observed_at(episode: MultiAgentEpisode, agent: AgentID, joined_here: bool) -> list[int]:

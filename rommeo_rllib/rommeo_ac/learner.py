@@ -16,8 +16,8 @@ from rommeo_rllib.joint_action.learner import (
     Losses,
     Metrics,
     OptimizerSpec,
+    Update,
     frozen,
-    masked_mean,
 )
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK, PRIOR
@@ -46,7 +46,9 @@ LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
 class ROMMEOACLearner(JointActionLearner):
     """Q by Eq. 14, the policy by Eq. 18, the opponent model by Eq. 19, the prior from the past."""
 
-    def optimizers_for_policy(
+    PER_POLICY_KEYS = frozenset({"alpha", "kl_coeff"})
+
+    def optimizers(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, OptimizerSpec]:
         """One optimizer a network, so that each can have its own learning rate."""
@@ -65,58 +67,52 @@ class ROMMEOACLearner(JointActionLearner):
             optimizers["alpha"] = OptimizerSpec([policy.log_alpha], config.alpha_lr)
         return optimizers
 
+    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
+        """Learned and scheduled alphas are not computed together."""
+        alpha = make_alpha(config.get_config_for_module(module_id).alpha)
+        learned = alpha if isinstance(alpha, Auto) else None
+        return super().group_key(config, module_id), learned
+
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """The Q-function's target."""
         policy = cast(ROMMEOPolicy, policy)
         return [(policy.q_network, policy.target_q_network)]
 
-    def losses_for_policy(
-        self,
-        policy: JointActionPolicy,
-        config: AlgorithmConfig,
-        batch: dict[str, Tensor],
-        env_steps: int,
-    ) -> Losses:
-        """The losses of one policy; see :class:`JointActionLearner`."""
-        return _Update(policy, config, batch, env_steps).losses()
+    def losses(self, update: Update) -> Losses:
+        """The losses of all policies of a group."""
+        return _ROMMEOUpdate(update).losses()
 
-    def metrics_for_policy(
-        self,
-        policy: JointActionPolicy,
-        config: AlgorithmConfig,
-        batch: dict[str, Tensor],
-        env_steps: int,
-    ) -> Metrics:
-        """Alpha, entropy, divergence, means and likelihoods of one policy."""
-        return _Update(policy, config, batch, env_steps).metrics()
+    def policy_metrics(self, update: Update) -> Metrics:
+        """Alpha, entropy, divergence, means and likelihoods."""
+        return _ROMMEOUpdate(update).metrics()
 
 
-class _Update:
-    """One policy on one batch of B rows, at one time: its networks, alpha and KL weight."""
+class _ROMMEOUpdate:
+    """One batch of B rows at one time: networks, alpha and KL weight.
 
-    def __init__(
-        self,
-        policy: JointActionPolicy,
-        config: AlgorithmConfig,
-        batch: dict[str, Tensor],
-        env_steps: int,
-    ):
-        self.policy = cast(ROMMEOPolicy, policy)
-        self.config = cast("ROMMEOACConfig", config)
-        self.batch = batch
-        self.observations = self.policy.encode(batch[Columns.OBS])
+    All tensors may have a leading axis of policies, which the shapes given below leave out.
+    """
+
+    def __init__(self, update: Update):
+        self.policy = policy = cast(ROMMEOPolicy, update.policy)
+        self.config = cast("ROMMEOACConfig", update.configs[0])
+        self.batch = batch = update.columns
+        self.noise = update.noise
+        self.observations = policy.encode(batch[Columns.OBS])
         self.opponent_actions = batch[OPPONENT_ACTIONS]
         self.component_mask = policy.opponents.component_mask(batch[OPPONENT_MASK])
         self.action_mask = policy.opponents.action_mask(batch[OPPONENT_MASK])
         self.temperature = make_alpha(self.config.alpha)
         if isinstance(self.temperature, Auto):
-            self.alpha = self.policy.log_alpha.detach().exp()
+            self.alpha = policy.log_alpha.detach().exp()
         else:
-            scheduled = self.temperature.value(env_steps)
-            self.alpha = torch.full_like(self.policy.log_alpha, scheduled).detach()
-        self.kl_coeff = make_schedule(self.config.kl_coeff, "kl_coeff", allow_zero=True).value(
-            env_steps
+            self.alpha = update.scheduled(lambda config: make_schedule(config.alpha, "alpha"))
+        self.kl_coeff = update.scheduled(
+            lambda config: make_schedule(config.kl_coeff, "kl_coeff", allow_zero=True)
         )
+        # To go with (B,) and (B, N).
+        self.row_kl_coeff = self.kl_coeff.unsqueeze(-1)
+        self.row_alpha = self.alpha.unsqueeze(-1).unsqueeze(-1)
 
     def losses(self) -> Losses:
         """All losses, each with gradients for its own network only."""
@@ -133,8 +129,10 @@ class _Update:
         }
         if isinstance(self.temperature, Auto):
             target = self.policy.target_entropy(self.temperature.target_entropy)
-            alpha_loss = objective.temperature_loss(self.policy.log_alpha, entropy, target)
-            losses[ALPHA_LOSS] = alpha_loss.mean()
+            alpha_loss = objective.temperature_loss(
+                self.policy.log_alpha.unsqueeze(-1), entropy, target
+            )
+            losses[ALPHA_LOSS] = alpha_loss.mean(-1)
         return losses
 
     def metrics(self) -> Metrics:
@@ -147,11 +145,11 @@ class _Update:
         present = self.component_mask
         metrics = {
             ALPHA: self.alpha,
-            KL_COEFF: torch.full_like(self.alpha, self.kl_coeff),
-            POLICY_ENTROPY: (weights * entropy).sum(-1).mean(),
-            KL_TO_PRIOR: self._kl(opponent_model, prior, latent).mean(),
-            LOG_LIKELIHOOD_MODEL: masked_mean(opponent_model.log_prob(replayed), present),
-            LOG_LIKELIHOOD_PRIOR: masked_mean(prior.log_prob(replayed), present),
+            KL_COEFF: self.kl_coeff,
+            POLICY_ENTROPY: (weights * entropy).sum(-1).mean(-1),
+            KL_TO_PRIOR: self._kl(opponent_model, prior, latent).mean(-1),
+            LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), present),
+            LOG_LIKELIHOOD_PRIOR: _masked_mean(prior.log_prob(replayed), present),
         }
         return metrics | self._means(opponent_model)
 
@@ -167,7 +165,7 @@ class _Update:
         return {
             f"{name}_{index}": mean
             for name, actions in named.items()
-            for index, mean in enumerate(actions.mean(0))
+            for index, mean in enumerate(actions.mean(-2).unbind(-1))
         }
 
     def _q_loss(self) -> Tensor:
@@ -178,7 +176,7 @@ class _Update:
                 target, batch[Columns.TERMINATEDS], self._next_value(), self.config.gamma
             )
         q = self.policy.q(self.observations, batch[Columns.ACTIONS], self.opponent_actions)
-        return objective.q_loss(q, target).mean()
+        return objective.q_loss(q, target).mean(-1)
 
     @torch.no_grad()
     def _next_value(self) -> Tensor:
@@ -189,7 +187,7 @@ class _Update:
         response_values, _ = self._response_value(observations, latent, target=True)
         kl = self._kl(opponent_model, self._prior(observations), latent)
         response_value = (weights * response_values).sum(-1)
-        return objective.sampled_state_value(response_value, kl, self.kl_coeff)
+        return objective.sampled_state_value(response_value, kl, self.row_kl_coeff)
 
     def _propose(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor]:
         """N joint actions of the opponents, over which weighted sums are expectations under rho.
@@ -201,10 +199,10 @@ class _Update:
         """
         all_joint_actions = self.policy.all_opponent_actions
         if all_joint_actions is None:
-            latent = opponent_model.rsample().unsqueeze(-2)
+            latent = opponent_model.rsample(self.noise).unsqueeze(-2)
             return latent, torch.ones_like(latent[..., 0])
         log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
-        return all_joint_actions.expand(len(log_prob), -1, -1), log_prob.exp()
+        return all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp()
 
     def _policy_loss(self, latent: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 18, at opponents' actions that rho proposes and, some, that it would not.
@@ -215,11 +213,12 @@ class _Update:
         if self.policy.all_opponent_actions is not None:
             weights = (1.0 - fraction) * weights + fraction / weights.shape[-1]
         elif fraction > 0.0:
-            uniform = uniform_latent(self.policy.opponent_components, latent)
-            latent = torch.where(torch.rand_like(latent[..., :1]) < fraction, uniform, latent)
+            uniform = uniform_latent(self.policy.opponent_components, latent, self.noise)
+            chosen = self.noise.uniform_like(latent[..., :1]) < fraction
+            latent = torch.where(chosen, uniform, latent)
         response_values, entropy = self._response_value(self.observations, latent)
         loss = (weights * objective.policy_loss(response_values)).sum(-1)
-        return loss.mean(), (weights * entropy).sum(-1)
+        return loss.mean(-1), (weights * entropy).sum(-1)
 
     def _opponent_model_loss(
         self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor
@@ -229,7 +228,7 @@ class _Update:
             response_values, _ = self._response_value(self.observations, latent)
         response_value = (weights * response_values).sum(-1)
         kl = self._kl(opponent_model, self._prior(self.observations), latent)
-        return objective.opponent_model_loss(response_value, kl, self.kl_coeff).mean()
+        return objective.opponent_model_loss(response_value, kl, self.row_kl_coeff).mean(-1)
 
     def _response_value(
         self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False
@@ -254,13 +253,13 @@ class _Update:
         if policy.acts_discretely:
             log_probs = conditional.class_log_probs
             q = policy.q(observations, None, opponents, target=target)
-            value = objective.expected_response_value(q, log_probs, self.alpha)
+            value = objective.expected_response_value(q, log_probs, self.row_alpha.unsqueeze(-1))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
-        latent = conditional.rsample()
+        latent = conditional.rsample(self.noise)
         log_prob = conditional.log_prob(latent).sum(-1)
         own = squash(policy.own_components, latent)
         q = policy.q(observations, own, opponents, target=target)
-        return objective.sampled_response_value(q, log_prob, self.alpha), -log_prob.detach()
+        return objective.sampled_response_value(q, log_prob, self.row_alpha), -log_prob.detach()
 
     def _prior(self, observations: Tensor) -> ProductDistribution:
         return self.policy.opponent_prior(observations, self.config.prior_uniform_weight)
@@ -280,4 +279,9 @@ class _Update:
         prior = policy.opponent_prior(policy.encode(batch[prefix + Columns.OBS]))
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
-        return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean()
+        return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean(-1)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over rows and components where `mask` is 1; 0 where there are none."""
+    return (values * mask).sum((-2, -1)) / mask.sum((-2, -1)).clamp_min(1.0)

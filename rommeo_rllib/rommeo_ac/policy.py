@@ -14,7 +14,9 @@ from rommeo_rllib.distributions import (
     num_parameters,
     squash,
 )
+from rommeo_rllib.joint_action.networks import Network
 from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 
 INITIAL_ALPHA = "initial_alpha"
 """Key of the model config: alpha before the first update, where it is learned."""
@@ -127,14 +129,14 @@ class ROMMEOPolicy(JointActionPolicy):
             return per_dimension * dimensions
         return -dimensions if component.kind == "continuous" else 0.5 * math.log(component.size)
 
-    def act(self, observations: Tensor, explore: bool) -> Tensor:
+    def act(self, observations: Tensor, explore: bool, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """What the agent does, answering what it thinks the others will do."""
         opponent_model = self.opponent_model(observations)
-        latent = opponent_model.rsample() if explore else opponent_model.mode()
+        latent = opponent_model.rsample(noise) if explore else opponent_model.mode()
         policy = self.policy(observations, squash(self.opponent_components, latent))
-        return squash(self.own_components, policy.rsample() if explore else policy.mode())
+        return squash(self.own_components, policy.rsample(noise) if explore else policy.mode())
 
-    def _build_q_network(self) -> nn.Sequential:
+    def _build_q_network(self) -> Network:
         # One output for each of a discrete agent's actions, so that expectations over them are
         # exact and cost one pass.
         inputs, outputs = self.observation_size + self.opponent_action_size, self.own_action_size
