@@ -174,6 +174,10 @@ class ProductDistribution:
             self.components, self.parameters.unsqueeze(dim), self.uniform_weight
         )
 
+    def detach(self, uniform_weight: float) -> ProductDistribution:
+        """The same without a gradient for the parameters, mixed with `uniform_weight`."""
+        return ProductDistribution(self.components, self.parameters.detach(), uniform_weight)
+
     def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
         return _join([part.rsample(noise).flatten(-2) for part in self._parts])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
@@ -22,8 +23,11 @@ from ray.rllib.utils.metrics import (
 )
 
 from rommeo_rllib.joint_action.config import JointActionConfig
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
+from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import agent_action_spaces
+from rommeo_rllib.joint_action.transitions import JointSteps
 
 REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
@@ -39,13 +43,56 @@ class JointActionAlgorithm(Algorithm):
     def setup(self, config: AlgorithmConfig) -> None:
         """Builds env runners, learners and the replay buffer."""
         super().setup(config)
-        self.replay_buffer = JointReplayBuffer(
-            capacity=self.config.replay_capacity,
-            action_spaces=agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES]),
-            seed=self.config.seed,
+        action_spaces = agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
+        seed = self.config.seed
+        self.replay_buffers = [
+            JointReplayBuffer(
+                self.config.replay_capacity,
+                action_spaces,
+                None if seed is None else seed + replica,
+            )
+            for replica in range(self.config.replicas)
+        ]
+        # A local env runner of ours is asked directly, and for its metrics once an iteration.
+        self._samples_locally = self.env_runner_group.num_remote_env_runners() == 0 and isinstance(
+            self.env_runner, JointActionEnvRunner
         )
+        if self.config.replicas > 1 and not self.env_runner.samples_leanly:
+            raise ValueError(
+                f"`replicas` is {self.config.replicas}, but callbacks, connectors or policies of "
+                "another kind call for RLlib's own way of sampling, which has none; leave these "
+                "out, or set `replicas=1`."
+            )
+        self._share_policies()
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
+
+    @property
+    def replay_buffer(self) -> JointReplayBuffer:
+        """The replay buffer (of the first replica)."""
+        return self.replay_buffers[0]
+
+    def _share_policies(self) -> None:
+        """Lets a local env runner act with the very networks of a local learner."""
+        self._policies_are_shared = (
+            self._samples_locally
+            and self.learner_group.is_local
+            and self.learner_group._learner.device.type == "cpu"
+        )
+        if self._policies_are_shared:
+            self.env_runner.share(self.learner_group._learner.groups)
+
+    def add_module(self, *args: Any, **kwargs: Any) -> Any:
+        """Adds a policy, as RLlib does."""
+        spec = super().add_module(*args, **kwargs)
+        self._share_policies()
+        return spec
+
+    def remove_module(self, *args: Any, **kwargs: Any) -> Any:
+        """Removes a policy, as RLlib does."""
+        spec = super().remove_module(*args, **kwargs)
+        self._share_policies()
+        return spec
 
     def __repr__(self) -> str:
         # RLlib's own fails where the constructor did, and so hides the reason.
@@ -61,11 +108,14 @@ class JointActionAlgorithm(Algorithm):
         goal = env_steps + max(self.config.min_sample_timesteps_per_iteration or 1, 1)
         updated = False
         while env_steps < goal:
-            sampled = self._sample()
+            with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
+                sampled = self._sample()
             if sampled == 0:
                 break  # No env runner answered; RLlib restores them between training steps.
-            env_steps = self._env_steps_sampled()
+            env_steps += sampled
             updated |= self._update(env_steps, sampled)
+        if self._samples_locally:
+            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
         if updated:
             reports = self.learner_group.foreach_learner(lambda learner: learner.report())
             self.metrics.aggregate([report.get() for report in reports], key=LEARNER_RESULTS)
@@ -77,17 +127,31 @@ class JointActionAlgorithm(Algorithm):
         )
 
     def _sample(self) -> int:
-        with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            episodes, results = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                concat=True,
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=True,
-            )
+        """Samples once and stores what came; the number of env steps."""
+        if self._samples_locally:
+            self._store(self.env_runner.sample())
+            return self.env_runner.last_env_steps
+        before = self._env_steps_sampled()
+        samples, results = synchronous_parallel_sample(
+            worker_set=self.env_runner_group,
+            concat=True,
+            sample_timeout_s=self.config.sample_timeout_s,
+            _uses_new_env_runners=True,
+            _return_metrics=True,
+        )
         self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
-        self.replay_buffer.add(episodes)
-        return sum(episode.env_steps() for episode in episodes)
+        self._store(samples)
+        return self._env_steps_sampled() - before
+
+    def _store(self, samples: Sequence[JointSteps | MultiAgentEpisode]) -> None:
+        episodes = []
+        for sample in samples:
+            if isinstance(sample, JointSteps):
+                self.replay_buffers[sample.replica].add_steps(sample)
+            else:
+                episodes.append(sample)
+        if episodes:
+            self.replay_buffer.add(episodes)
 
     def _update(self, env_steps: int, sampled: int) -> bool:
         """Makes the gradient steps that are due; whether there were any."""
@@ -100,7 +164,7 @@ class JointActionAlgorithm(Algorithm):
         self._update_debt -= due
         for _ in range(due):
             self._gradient_step(env_steps)
-        if due:
+        if due and not self._policies_are_shared:
             with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
                 self.env_runner_group.sync_weights(
                     from_worker_or_learner_group=self.learner_group, inference_only=True
@@ -110,16 +174,25 @@ class JointActionAlgorithm(Algorithm):
     def _gradient_step(self, env_steps: int) -> None:
         rows = self.config.total_train_batch_size
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_SAMPLE_TIMER)):
-            batches = self.replay_buffer.sample(
-                self._policies_to_train(), rows, prior_window=self._prior_window()
-            )
-        batch = MultiAgentBatch(
-            {policy: SampleBatch(columns) for policy, columns in batches.items()}, env_steps=rows
-        )
+            batches = self._batches(rows)
+        timesteps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: env_steps}
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
-            self.learner_group.update(
-                batch=batch, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: env_steps}
-            )
+            if self.learner_group.is_local:
+                self.learner_group._learner.update(batches, timesteps=timesteps)
+            else:
+                samples = {i: SampleBatch(columns) for i, columns in batches.items()}
+                batch = MultiAgentBatch(samples, env_steps=rows)
+                self.learner_group.update(batch=batch, timesteps=timesteps)
+
+    def _batches(self, rows: int) -> dict[str, Batch]:
+        """A batch for each policy, of each replica."""
+        policies, window = self._policies_to_train(), self._prior_window()
+        replicated = self.config.replicas > 1
+        return {
+            replica_id(policy, replica) if replicated else policy: columns
+            for replica, buffer in enumerate(self.replay_buffers)
+            for policy, columns in buffer.sample(policies, rows, prior_window=window).items()
+        }
 
     def _prior_window(self) -> int | None:
         """Most recent env steps that an opponent prior is fitted on; None for the whole replay."""
@@ -136,10 +209,10 @@ class JointActionAlgorithm(Algorithm):
     # Checkpoints: beside RLlib's components, the replay buffer and the updates that are due.
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """RLlib's components, and the replay buffer if it is to be stored."""
+        """RLlib's components, and the replay buffers if they are to be stored."""
         components = super().get_checkpointable_components()
         if self.config.store_buffer_in_checkpoints:
-            components.append((REPLAY_BUFFER, self.replay_buffer))
+            components += self._named_replay_buffers().items()
         return components
 
     def get_state(
@@ -149,18 +222,24 @@ class JointActionAlgorithm(Algorithm):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """RLlib's state, the replay buffer's and the updates that are due."""
+        """RLlib's state, the replay buffers' and the updates that are due."""
         state = super().get_state(components, not_components=not_components, **kwargs)
-        if self.config.store_buffer_in_checkpoints and self._check_component(
-            REPLAY_BUFFER, components, not_components
-        ):
-            state[REPLAY_BUFFER] = self.replay_buffer.get_state()
+        if self.config.store_buffer_in_checkpoints:
+            for name, buffer in self._named_replay_buffers().items():
+                if self._check_component(name, components, not_components):
+                    state[name] = buffer.get_state()
         state[UPDATE_DEBT] = self._update_debt
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
-        if REPLAY_BUFFER in state:
-            self.replay_buffer.set_state(state[REPLAY_BUFFER])
+        for name, buffer in self._named_replay_buffers().items():
+            if name in state:
+                buffer.set_state(state[name])
         self._update_debt = state.get(UPDATE_DEBT, 0.0)
+
+    def _named_replay_buffers(self) -> dict[str, JointReplayBuffer]:
+        if self.config.replicas == 1:
+            return {REPLAY_BUFFER: self.replay_buffer}
+        return {replica_id(REPLAY_BUFFER, r): b for r, b in enumerate(self.replay_buffers)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -16,7 +17,7 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
-from rommeo_rllib.joint_action.replicas import split_id
+from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     agent_action_spaces,
     observation_size,
@@ -48,6 +49,8 @@ class JointActionConfig(AlgorithmConfig):
         self.grad_clip = None
         self.rollout_fragment_length = 1
         self.env_runner_cls = JointActionEnvRunner
+        self.lean_sampling = True
+        self.replicas = 1
         # An iteration in which no episode ends has no return to report, which breaks schedulers
         # such as ASHA and PBT; long iterations make that rare.
         self.min_sample_timesteps_per_iteration = 1_000
@@ -61,6 +64,8 @@ class JointActionConfig(AlgorithmConfig):
         num_steps_sampled_before_learning_starts: int = NotProvided,
         replay_capacity: int = NotProvided,
         store_buffer_in_checkpoints: bool = NotProvided,
+        replicas: int = NotProvided,
+        lean_sampling: bool = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -75,6 +80,13 @@ class JointActionConfig(AlgorithmConfig):
             replay_capacity: env steps that the replay buffer keeps.
             store_buffer_in_checkpoints: whether a checkpoint holds the replay buffer, so that a
                 restored run goes on as the uninterrupted one would.
+            replicas: independent copies of the game and its agents in this one trial, computed
+                together; copy r is what a trial with a seed r higher would be. Env steps are those
+                of one copy. Results of each come under `env_runners/replicas/r`, the policies of
+                copy r are called "policy@r", and `algorithm_config_overrides_per_module` may give
+                each its own `alpha` and `kl_coeff`.
+            lean_sampling: whether env runners may skip RLlib's episodes and connectors where the
+                configuration has no callbacks and connectors of its own; results are the same.
             **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
                 `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
                 have an effect.
@@ -89,6 +101,8 @@ class JointActionConfig(AlgorithmConfig):
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
             "replay_capacity": replay_capacity,
             "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
+            "replicas": replicas,
+            "lean_sampling": lean_sampling,
         }
         reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
         super().training(**kwargs)
@@ -125,6 +139,13 @@ class JointActionConfig(AlgorithmConfig):
             least=0,
         )
         self._check_learning_rate("q_lr", self.q_lr)
+        self._check_count("replicas", self.replicas)
+        if self.replicas > 1 and (self.num_env_runners or self.num_learners):
+            raise ValueError(
+                f"`replicas` is {self.replicas} with {self.num_env_runners} env runners and "
+                f"{self.num_learners} learners; allowed: 0 of both, since replicas are computed "
+                "together in the trial's own process. Spread replicas over several trials instead."
+            )
 
     def get_multi_rl_module_spec(
         self,
@@ -160,9 +181,22 @@ class JointActionConfig(AlgorithmConfig):
             # A policy to which no agent is mapped at first may get any of them later.
             opponents = shared_opponents(policy, agents or list(action_spaces), action_spaces)
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
-            if self.seed is not None:
-                spec.model_config[INIT_KEY] = self.stream_key(policy)
+        if self.replicas > 1:
+            multi_spec.rl_module_specs = {
+                replica_id(policy, replica): copy.deepcopy(spec)
+                for replica in range(self.replicas)
+                for policy, spec in multi_spec.rl_module_specs.items()
+            }
+        for module_id, spec in multi_spec.rl_module_specs.items():
+            if self.seed is not None and issubclass(spec.module_class, JointActionPolicy):
+                spec.model_config[INIT_KEY] = self.stream_key(module_id)
         return multi_spec
+
+    def module_ids(self, policies: Iterable[str]) -> list[str]:
+        """The ids of all replicas' copies of `policies`."""
+        if self.replicas == 1:
+            return list(policies)
+        return [replica_id(p, r) for p in policies for r in range(self.replicas)]
 
     def stream_key(self, module_id: str) -> tuple[int, int]:
         """Numbers that tell a policy's random numbers from all other policies'.
@@ -217,7 +251,7 @@ class JointActionConfig(AlgorithmConfig):
         self._check(
             name,
             value,
-            bool(in_order) and points[0][0] == 0,
+            bool(points) and bool(in_order) and points[0][0] == 0,
             "a number of at least 0, or [[env_step, value], ...] that starts at step 0 and whose "
             "steps increase",
         )

@@ -1,13 +1,40 @@
-"""RLlib's multi-agent env runner, made reproducible."""
+"""RLlib's multi-agent env runner, made reproducible and lean."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
+import numpy as np
+import torch
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+from ray.rllib.utils.metrics import (
+    EPISODE_LEN_MEAN,
+    EPISODE_RETURN_MEAN,
+    NUM_AGENT_STEPS_SAMPLED,
+    NUM_AGENT_STEPS_SAMPLED_LIFETIME,
+    NUM_ENV_STEPS_SAMPLED,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_EPISODES,
+    NUM_EPISODES_LIFETIME,
+    NUM_MODULE_STEPS_SAMPLED,
+    NUM_MODULE_STEPS_SAMPLED_LIFETIME,
+    SAMPLE_TIMER,
+)
 
+from rommeo_rllib.joint_action.lean_sampling import LeanSampler
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replicas import REPLICAS
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
+from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
+from rommeo_rllib.noise import PolicyNoise, seeded_generator
+
+NOISE = "noise"
+"""Key of the state that holds the policies' streams of random numbers."""
+
+_ENV_RUNNER_STREAM = 2
+_EVALUATION = 1_000_000
 
 
 class OrderedEpisode(MultiAgentEpisode):
@@ -40,9 +67,193 @@ class OrderedEpisode(MultiAgentEpisode):
 
 
 class JointActionEnvRunner(MultiAgentEnvRunner):
-    """Samples :class:`OrderedEpisode`s, so that the same seed gives the same actions."""
+    """Samples without per-step bookkeeping where nobody asked for it, else as RLlib does.
+
+    With the same seed both ways give the same joint transitions: actions depend on a stream of
+    random numbers for each policy. Replicas can be sampled in the lean way only.
+    """
+
+    def __init__(self, config: Any, **kwargs: Any):
+        self._generators: dict[str, torch.Generator] = {}
+        self._groups: list[PolicyGroup] | None = None
+        # Of each replica the latest episodes' returns (all agents') and lengths.
+        self._replica_episodes: list[deque[tuple[float, int]]] = [
+            deque(maxlen=config.metrics_num_episodes_for_smoothing) for _ in range(config.replicas)
+        ]
+        super().__init__(config=config, **kwargs)
+        self.last_env_steps = 0
+        self._lean_sampler: LeanSampler | None = None
+        if self.env is not None and is_lean(self.config, self.module):
+            self._lean_sampler = LeanSampler(
+                [env.unwrapped for env in self.env.envs],
+                self.config.replicas,
+                self.config.policy_mapping_fn,
+                self._seed,
+                self._generators,
+            )
+
+    @property
+    def samples_leanly(self) -> bool:
+        """Whether RLlib's own way of sampling is skipped."""
+        return self._lean_sampler is not None
+
+    def make_env(self) -> None:
+        """Makes the environments, a set for each replica."""
+        per_replica, replicas = self.config.num_envs_per_env_runner, self.config.replicas
+        self.config.num_envs_per_env_runner = per_replica * replicas
+        try:
+            super().make_env()
+        finally:
+            self.config.num_envs_per_env_runner = per_replica
+
+    def make_module(self) -> None:
+        """Makes the policies; each gets a stream of random numbers of its own."""
+        super().make_module()
+        worker = (self.worker_index or 0) + (_EVALUATION if self.config.in_evaluation else 0)
+        for module_id in self.module.keys():  # noqa: SIM118 (a MultiRLModule is no dict)
+            policy = self.module[module_id]
+            if isinstance(policy, JointActionPolicy):
+                key = self.config.stream_key(module_id)
+                generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self._device)
+                self._generators[module_id] = generator
+                policy.noise = PolicyNoise([generator], stacked=False)
+
+    def share(self, groups: list[PolicyGroup]) -> None:
+        """Acts, from now on, with a learner's policies; weights need not be handed over.
+
+        Args:
+            groups: the learner's, in this very process.
+        """
+        self._groups = groups
+        for group in groups:
+            for module_id, learned in group.members.items():
+                for name, parameter in self.module[module_id].named_parameters():
+                    parameter.data = learned.get_parameter(name).data
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[Any]:
+        """Joint steps (see `JointSteps`), or RLlib's episodes where the lean way does not serve."""
+        sampler = self._lean_sampler
+        if sampler is None or random_actions:
+            episodes = super().sample(
+                num_timesteps=num_timesteps,
+                num_episodes=num_episodes,
+                explore=explore,
+                random_actions=random_actions,
+                force_reset=force_reset,
+            )
+            self.last_env_steps = sum(len(episode) for episode in episodes)
+            return episodes
+        if force_reset or num_episodes is not None or self._needs_initial_reset:
+            sampler.reset()
+            self._needs_initial_reset = False
+        if num_timesteps is None and num_episodes is None:
+            fragment = self.config.get_rollout_fragment_length(self.worker_index)
+            num_timesteps = fragment * self.config.num_envs_per_env_runner
+        if self._groups is None:
+            self._groups = group_policies({i: self.module[i] for i in self._generators})
+        with self.metrics.log_time(SAMPLE_TIMER):
+            steps = sampler.sample(
+                self._groups,
+                env_steps=num_timesteps,
+                episodes=num_episodes,
+                explore=self.config.explore if explore is None else explore,
+            )
+        if num_episodes is not None:
+            self._needs_initial_reset = True
+        self._log_lean(sampler)
+        return steps
+
+    def _log_lean(self, sampler: LeanSampler) -> None:
+        """RLlib's metrics; with replicas, env steps are those of one replica."""
+        log = self.metrics.log_value
+        env_steps, agent_steps = sampler.take_counts()
+        self.last_env_steps = env_steps
+        log(NUM_ENV_STEPS_SAMPLED, env_steps, reduce="sum")
+        log(NUM_ENV_STEPS_SAMPLED_LIFETIME, env_steps, reduce="lifetime_sum", with_throughput=True)
+        for (agent, policy), count in agent_steps.items():
+            log((NUM_AGENT_STEPS_SAMPLED, str(agent)), count, reduce="sum")
+            log((NUM_AGENT_STEPS_SAMPLED_LIFETIME, str(agent)), count, reduce="lifetime_sum")
+            log((NUM_MODULE_STEPS_SAMPLED, policy), count, reduce="sum")
+            log((NUM_MODULE_STEPS_SAMPLED_LIFETIME, policy), count, reduce="lifetime_sum")
+        for episode in sampler.take_finished():
+            log(NUM_EPISODES, 1, reduce="sum")
+            log(NUM_EPISODES_LIFETIME, 1, reduce="lifetime_sum")
+            returns = {str(agent): value for agent, value in episode.returns.items()}
+            of_policies: dict[str, float] = {}
+            for agent, value in episode.returns.items():
+                policy = episode.policies[agent]
+                of_policies[policy] = of_policies.get(policy, 0.0) + value
+            total = sum(returns.values())
+            steps = {str(agent): count for agent, count in episode.agent_steps.items()}
+            self._log_episode_metrics(
+                episode.length, total, episode.seconds, returns, of_policies, steps
+            )
+            if self.config.replicas > 1:
+                self._replica_episodes[episode.replica].append((total, episode.length))
+
+    def get_metrics(self) -> Any:
+        """RLlib's metrics since the last call, and each replica's mean return and length."""
+        if self.config.replicas > 1 and all(self._replica_episodes):
+            means = np.array([np.mean(episodes, axis=0) for episodes in self._replica_episodes])
+            for name, column in zip((EPISODE_RETURN_MEAN, EPISODE_LEN_MEAN), means.T, strict=True):
+                self.metrics.log_value((REPLICAS, name), column.tolist(), reduce="item")
+        return super().get_metrics()
 
     def _new_episode(self, env_index: int, episodes: list[Any] | None = None) -> None:
         episodes = self._ongoing_episodes if episodes is None else episodes
         super()._new_episode(env_index, episodes)
         episodes[env_index].__class__ = OrderedEpisode
+
+    def get_state(
+        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """RLlib's state, and that of the policies' random numbers."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if components is None:
+            state[NOISE] = {i: g.get_state().numpy() for i, g in self._generators.items()}
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes up a state of :meth:`get_state`."""
+        super().set_state(state)
+        for module_id, generator_state in state.get(NOISE, {}).items():
+            if module_id in self._generators:
+                self._generators[module_id].set_state(torch.from_numpy(generator_state))
+
+
+def is_lean(config: Any, module: Any) -> bool:
+    """Whether sampling may skip RLlib's episodes, connectors and callbacks: nobody set any."""
+    untouched = type(config)(algo_class=config.algo_class)
+    return (
+        module is not None
+        and all(isinstance(module[i], JointActionPolicy) for i in module.keys())  # noqa: SIM118
+        and all(getattr(config, name) == getattr(untouched, name) for name in _SAMPLING_KEYS)
+        and config.callbacks_class == untouched.callbacks_class
+        and all(
+            not getattr(config, name) for name in vars(untouched) if name.startswith("callbacks_on")
+        )
+    )
+
+
+_SAMPLING_KEYS = (
+    "_env_to_module_connector",
+    "_module_to_env_connector",
+    "add_default_connectors_to_env_to_module_pipeline",
+    "add_default_connectors_to_module_to_env_pipeline",
+    "batch_mode",
+    "clip_actions",
+    "count_steps_by",
+    "gym_env_vectorize_mode",
+    "lean_sampling",
+    "observation_filter",
+    "restart_failed_sub_environments",
+)
+"""Keys that, changed by the user, call for RLlib's own way of sampling."""

@@ -29,6 +29,7 @@ from ray.rllib.utils.metrics import (
 from torch import Generator, Tensor, nn
 
 from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replicas import REPLICAS, split_id
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
 from rommeo_rllib.noise import Noise, PolicyNoise, seeded_generator
 from rommeo_rllib.schedules import Schedule
@@ -77,7 +78,10 @@ class Update:
 
     def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
         """The present value of a schedule of each policy, () or (policies,)."""
-        values = [make(config).value(self.env_steps) for config in self.configs]
+        # Most policies share one configuration object.
+        distinct = {id(config): config for config in self.configs}
+        made = {key: make(config).value(self.env_steps) for key, config in distinct.items()}
+        values = [made[id(config)] for config in self.configs]
         device = next(iter(self.columns.values())).device
         return torch.tensor(values if self.stacked else values[0], device=device)
 
@@ -122,6 +126,7 @@ class JointActionLearner(TorchLearner):
         self._steps_since_report: dict[str, int] = defaultdict(int)
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
         self._generators: dict[str, Generator] = {}
+        self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
         if self.distributed:
             for parameter in self._params:
@@ -184,11 +189,21 @@ class JointActionLearner(TorchLearner):
         key = self.config.stream_key(module_id)
         return seeded_generator(*key, _LEARNER_STREAM, rank, device=self._device)
 
+    @property
+    def groups(self) -> list[PolicyGroup]:
+        """The policies, as they are computed together."""
+        return self._groups
+
+    def should_module_be_updated(self, module_id: str, multi_agent_batch: Any = None) -> bool:
+        """Whether the policy (all of its replicas alike) is to be trained."""
+        policy, _ = split_id(module_id, self.config.policies)
+        return super().should_module_be_updated(policy, multi_agent_batch)
+
     # Updating.
 
     def update(
         self,
-        batch: MultiAgentBatch | None = None,
+        batch: MultiAgentBatch | Mapping[str, Mapping[str, Any]] | None = None,
         *,
         training_data: TrainingData | None = None,
         timesteps: dict[str, Any] | None = None,
@@ -197,7 +212,8 @@ class JointActionLearner(TorchLearner):
         """One gradient step of all policies in the batch; see also :meth:`report`.
 
         Args:
-            batch: for each policy the columns of `JointReplayBuffer.sample`.
+            batch: for each policy the columns of `JointReplayBuffer.sample`; RLlib's type is
+                needed only on the way to remote learners.
             training_data: RLlib's envelope around a batch, instead of `batch`.
             timesteps: holds the clock, "num_env_steps_sampled_lifetime".
         """
@@ -209,9 +225,10 @@ class JointActionLearner(TorchLearner):
         env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         self._weights_seq_no += 1
         self.before_gradient_based_update(timesteps=timesteps)
+        columns_by_policy = getattr(batch, "policy_batches", batch)
         batches = {
             module_id: columns
-            for module_id, columns in batch.policy_batches.items()
+            for module_id, columns in columns_by_policy.items()
             if self.should_module_be_updated(module_id, batch)
         }
         self._last_updates = [
@@ -333,7 +350,11 @@ class JointActionLearner(TorchLearner):
             with torch.no_grad():
                 for name, value in self.policy_metrics(update).items():
                     self._log(group, name, value)
+        self._log_replicas()
+        steps_by_policy: dict[str, int] = defaultdict(int)
         for module_id, steps in self._steps_since_report.items():
+            steps_by_policy[split_id(module_id, self.config.policies)[0]] += steps
+        for module_id, steps in steps_by_policy.items():
             for key in (module_id, ALL_MODULES):
                 self.metrics.log_value((key, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
                 self.metrics.log_value(
@@ -345,8 +366,22 @@ class JointActionLearner(TorchLearner):
 
     def _log(self, group: PolicyGroup, name: str, value: Tensor) -> None:
         values = value.tolist() if group.stacked else [value.item()]
+        if self.config.replicas == 1:
+            for module_id, number in zip(group.ids, values, strict=True):
+                self.metrics.log_value((module_id, name), number, window=1)
+            return
+        # One number a policy and replica would be thousands of metrics: their mean, and a list.
         for module_id, number in zip(group.ids, values, strict=True):
-            self.metrics.log_value((module_id, name), number, window=1)
+            policy, replica = split_id(module_id, self.config.policies)
+            self._replica_metrics.setdefault((policy, name), {})[replica] = number
+
+    def _log_replicas(self) -> None:
+        for (policy, name), numbers in self._replica_metrics.items():
+            per_replica = [numbers[replica] for replica in sorted(numbers)]
+            mean = sum(per_replica) / len(per_replica)
+            self.metrics.log_value((policy, name), mean, window=1)
+            self.metrics.log_value((REPLICAS, policy, name), per_replica, reduce="item")
+        self._replica_metrics.clear()
 
     def _check_finite(self, group: PolicyGroup, name: str, mean: Tensor, env_steps: int) -> None:
         for module_id, value in group.split(mean).items():

@@ -36,6 +36,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
     """
 
     opponents: Opponents
+    noise: Noise = GLOBAL_NOISE
 
     def __init__(self, *args: Any, **kwargs: Any):
         # First weights depend on the seed and the policy alone, not on what else has drawn random
@@ -92,5 +93,5 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         return self._actions(batch, explore=True)
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
-        actions = self.act(self.encode(batch[Columns.OBS]), explore)
+        actions = self.act(self.encode(batch[Columns.OBS]), explore, self.noise)
         return {Columns.ACTIONS: decode_actions(self.action_space, actions)}

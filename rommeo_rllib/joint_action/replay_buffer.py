@@ -68,7 +68,9 @@ class JointReplayBuffer(Checkpointable):
         self._columns: dict[AgentID, dict[str, np.ndarray]] = {}
         # For each agent and row the number of the policy that acted, or _ABSENT.
         self._acted_by = {agent: np.full(capacity, _ABSENT, np.int16) for agent in self.agents}
-        self._counts: dict[AgentID, np.ndarray] = {}
+        # For each agent how many rows each policy acted in; _ABSENT, -1, is the last entry.
+        self._counts = {agent: np.zeros(1, np.int64) for agent in self.agents}
+        self._opponents = {agent: opponents_of(agent, self.agents) for agent in self.agents}
         self._policies: list[str] = []
         self._size = 0
         self._next_row = 0
@@ -90,7 +92,7 @@ class JointReplayBuffer(Checkpointable):
             ValueError: if a reward is not finite, or an agent is not among the environment's.
         """
         for steps in self._joiner.join(episodes):
-            self._add_joint_steps(steps)
+            self.add_steps(steps)
 
     def sample(
         self, policies: Iterable[str], batch_size: int, prior_window: int | None = None
@@ -121,27 +123,36 @@ class JointReplayBuffer(Checkpointable):
                 batches[policy] |= {PRIOR + name: column for name, column in prior.items()}
         return batches
 
-    def _add_joint_steps(self, steps: JointSteps) -> None:
+    def add_steps(self, steps: JointSteps) -> None:
+        """Stores joint transitions; raises as :meth:`add` does."""
+        unknown = steps.agents.keys() - self._acted_by.keys()
+        if unknown:
+            raise ValueError(
+                f"Agent {sorted_agents(unknown)[0]!r} acted, but the environment's "
+                f"`possible_agents` are {self.agents}."
+            )
         # More steps than fit: only the newest can stay.
         dropped = max(steps.length - self.capacity, 0)
         rows = (self._next_row + np.arange(dropped, steps.length)) % self.capacity
         for agent in self.agents:
-            self._mark(agent, rows, np.full(len(rows), _ABSENT, np.int16))
-        for agent, transitions in steps.agents.items():
-            if agent not in self._acted_by:
-                raise ValueError(
-                    f"Agent {agent!r} acted, but the environment's `possible_agents` are "
-                    f"{self.agents}."
-                )
-            self._write(agent, transitions, rows, dropped)
+            policies = np.full(len(rows), _ABSENT, np.int16)
+            if agent in steps.agents:
+                transitions = steps.agents[agent]
+                kept = slice(None) if dropped == 0 else transitions.rows >= dropped
+                acted = transitions.rows[kept] - dropped
+                policies[acted] = self._policy_number(transitions.policy)
+                self._write(agent, transitions, kept, rows[acted])
+            self._mark(agent, rows, policies)
         self._next_row = (self._next_row + steps.length) % self.capacity
         self._size = min(self._size + steps.length, self.capacity)
 
     def _write(
-        self, agent: AgentID, transitions: AgentTransitions, rows: np.ndarray, dropped: int
+        self,
+        agent: AgentID,
+        transitions: AgentTransitions,
+        kept: slice | np.ndarray,
+        target: np.ndarray,
     ) -> None:
-        kept = transitions.rows >= dropped
-        target = rows[transitions.rows[kept] - dropped]
         values = (
             transitions.obs,
             transitions.actions,
@@ -154,24 +165,22 @@ class JointReplayBuffer(Checkpointable):
                 name: np.zeros((self.capacity, *value.shape[1:]), value.dtype)
                 for name, value in zip(_TRANSITION_COLUMNS, values, strict=True)
             }
-        for name, value in zip(_TRANSITION_COLUMNS, values, strict=True):
-            self._columns[agent][name][target] = value[kept]
-        number = self._policy_number(transitions.policy)
-        self._mark(agent, target, np.full(len(target), number, np.int16))
+        for column, value in zip(self._columns[agent].values(), values, strict=True):
+            column[target] = value[kept]
 
-    def _mark(self, agent: AgentID, rows: np.ndarray, policy_numbers: np.ndarray) -> None:
-        acted_by, size = self._acted_by[agent], len(self._policies) + 2
-        counts = np.zeros(size, np.int64)
-        previous = self._counts.get(agent, counts[:0])
-        counts[: len(previous)] = previous
-        counts -= np.bincount(acted_by[rows] + 1, minlength=size)
-        counts += np.bincount(policy_numbers + 1, minlength=size)
-        acted_by[rows] = policy_numbers
-        self._counts[agent] = counts
+    def _mark(self, agent: AgentID, rows: np.ndarray, policies: np.ndarray) -> None:
+        """Notes who acted for `agent` at `rows`, and keeps count of how often each did."""
+        acted_by, counts = self._acted_by[agent], self._counts[agent]
+        np.subtract.at(counts, acted_by[rows], 1)
+        np.add.at(counts, policies, 1)
+        acted_by[rows] = policies
 
     def _policy_number(self, policy: str) -> int:
         if policy not in self._policies:
             self._policies.append(policy)
+            for agent, counts in self._counts.items():
+                # The last entry is that of _ABSENT.
+                self._counts[agent] = np.insert(counts, len(counts) - 1, 0)
         return self._policies.index(policy)
 
     def _draw(self, policy: str, batch_size: int, window: int) -> list[tuple[AgentID, np.ndarray]]:
@@ -179,33 +188,40 @@ class JointReplayBuffer(Checkpointable):
         if policy not in self._policies:
             return []
         number = self._policies.index(policy)
-        counts = np.array([self._count(agent, number, window) for agent in self.agents])
-        if counts.sum() == 0:
+        found = [(agent, self._count(agent, number, window)) for agent in self.agents]
+        found = [(agent, count) for agent, count in found if count]
+        if not found:
             return []
-        shares = self._rng.multinomial(batch_size, counts / counts.sum())
+        total = sum(count for _, count in found)
+        if len(found) == 1:
+            shares = np.array([batch_size])
+        else:
+            shares = self._rng.multinomial(batch_size, [count / total for _, count in found])
         return [
-            (agent, self._draw_rows(agent, number, int(share), count / window, window))
-            for agent, share, count in zip(self.agents, shares, counts, strict=True)
+            (agent, self._draw_rows(agent, number, int(share), count, window))
+            for (agent, count), share in zip(found, shares, strict=True)
             if share
         ]
 
     def _count(self, agent: AgentID, number: int, window: int) -> int:
-        if window == self._size:
-            counts = self._counts.get(agent)
-            return int(counts[number + 1]) if counts is not None and len(counts) > number + 1 else 0
+        """In how many of the `window` newest rows the policy acted for `agent`."""
+        count = int(self._counts[agent][number])
+        if window == self._size or count == 0:
+            return count
         rows = (self._next_row - 1 - np.arange(window)) % self.capacity
         return int(np.count_nonzero(self._acted_by[agent][rows] == number))
 
     def _draw_rows(
-        self, agent: AgentID, number: int, count: int, density: float, window: int
+        self, agent: AgentID, number: int, size: int, count: int, window: int
     ) -> np.ndarray:
         acted_by = self._acted_by[agent]
         found: list[np.ndarray] = []
-        missing = count
+        missing = size
         while missing > 0:
-            age = self._rng.integers(window, size=int(np.ceil(missing / density)))
+            age = self._rng.integers(window, size=int(np.ceil(missing * window / count)))
             rows = (self._next_row - 1 - age) % self.capacity
-            rows = rows[acted_by[rows] == number][:missing]
+            if count < window:
+                rows = rows[acted_by[rows] == number][:missing]
             found.append(rows)
             missing -= len(rows)
         return found[0] if len(found) == 1 else np.concatenate(found)
@@ -225,17 +241,21 @@ class JointReplayBuffer(Checkpointable):
             batch[Columns.ACTIONS] = encode_actions(
                 self._action_spaces[agent], batch[Columns.ACTIONS]
             )
-        opponents = opponents_of(agent, self.agents)
-        acted = [self._acted_by[opponent][rows] != _ABSENT for opponent in opponents]
-        batch[OPPONENT_MASK] = np.stack(acted, axis=-1).astype(np.float32)
-        batch[OPPONENT_ACTIONS] = np.concatenate(
-            [
-                self._opponent_actions(opponent, rows, present)
-                for opponent, present in zip(opponents, acted, strict=True)
-            ],
-            axis=-1,
-        )
+        opponents = self._opponents[agent]
+        present = [self._present(opponent, rows) for opponent in opponents]
+        actions = [
+            self._opponent_actions(opponent, rows, acted)
+            for opponent, acted in zip(opponents, present, strict=True)
+        ]
+        batch[OPPONENT_MASK] = np.stack(present, axis=-1).astype(np.float32)
+        batch[OPPONENT_ACTIONS] = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
         return batch
+
+    def _present(self, agent: AgentID, rows: np.ndarray) -> np.ndarray:
+        """Whether `agent` acted, for each of `rows`."""
+        if self._counts[agent][:-1].max(initial=0) == self._size:
+            return np.ones(len(rows), bool)
+        return self._acted_by[agent][rows] != _ABSENT
 
     def _opponent_actions(
         self, opponent: AgentID, rows: np.ndarray, present: np.ndarray
@@ -303,9 +323,10 @@ class JointReplayBuffer(Checkpointable):
         size = min(manifest["size"], self.capacity)
         self._policies = list(manifest["policies"])
         self._size, self._next_row = size, size % self.capacity
-        self._counts, self._columns, self._joiner = {}, {}, EpisodeJoiner()
+        self._columns, self._joiner = {}, EpisodeJoiner()
         for index, agent in enumerate(self.agents):
             self._acted_by[agent][:] = _ABSENT
+            self._counts[agent] = np.zeros(len(self._policies) + 1, np.int64)
             self._mark(agent, np.arange(size), _newest(arrays[f"{index}/acted_by"], size))
             columns = {}
             for name in _TRANSITION_COLUMNS:

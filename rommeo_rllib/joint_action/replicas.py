@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 SEPARATOR = "@"
 
+REPLICAS = "replicas"
+"""Key of the results under which lists stand, one entry a replica."""
+
 
 def replica_id(policy: str, replica: int) -> str:
     """The id of one replica's copy of `policy`."""

@@ -28,17 +28,25 @@ class PolicyGroup:
 
     Attributes:
         ids: their ids.
+        members: the policies by id.
         stacked: whether tensors have the leading axis; a group of one goes without.
         policy: what to compute with: the one policy, or all of them stacked.
     """
 
     def __init__(self, policies: Mapping[str, JointActionPolicy]):
         self.ids = list(policies)
+        self.members = dict(policies)
         self.stacked = len(policies) > 1
         self.policy = _stack(list(policies.values())) if self.stacked else policies[self.ids[0]]
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def parts(self, together: bool) -> list[tuple[list[str], JointActionPolicy, bool]]:
+        """(ids, what to compute with, whether it is stacked), all at once or one by one."""
+        if together:
+            return [(self.ids, self.policy, self.stacked)]
+        return [([policy_id], policy, False) for policy_id, policy in self.members.items()]
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
         """One tensor a policy -> one for the group."""

@@ -32,10 +32,11 @@ class AgentTransitions:
 
 @dataclass
 class JointSteps:
-    """`length` consecutive joint steps and the transitions begun at them."""
+    """`length` consecutive joint steps of one replica and the transitions begun at them."""
 
     length: int
     agents: dict[AgentID, AgentTransitions]
+    replica: int = 0
 
 
 @dataclass

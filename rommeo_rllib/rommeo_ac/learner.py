@@ -116,7 +116,10 @@ class _ROMMEOUpdate:
 
     def losses(self) -> Losses:
         """All losses, each with gradients for its own network only."""
-        with frozen(self.policy.q_network, self.policy.opponent_prior_network):
+        prior = self.policy.opponent_prior(self.observations)
+        # It holds the opponent model back, but is not to be moved by it.
+        self.prior = prior.detach(self.config.prior_uniform_weight)
+        with frozen(self.policy.q_network):
             opponent_model = self.policy.opponent_model(self.observations)
             latent, weights = self._propose(opponent_model)
             policy_loss, entropy = self._policy_loss(latent.detach(), weights.detach())
@@ -125,7 +128,7 @@ class _ROMMEOUpdate:
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
             OPPONENT_MODEL_LOSS: opponent_model_loss,
-            PRIOR_LOSS: self._prior_loss(),
+            PRIOR_LOSS: self._prior_loss(prior),
         }
         if isinstance(self.temperature, Auto):
             target = self.policy.target_entropy(self.temperature.target_entropy)
@@ -138,7 +141,7 @@ class _ROMMEOUpdate:
     def metrics(self) -> Metrics:
         """What a person wants to see, in nats and in the environment's own units."""
         policy, observations = self.policy, self.observations
-        opponent_model, prior = policy.opponent_model(observations), self._prior(observations)
+        opponent_model, self.prior = policy.opponent_model(observations), self._prior(observations)
         latent, weights = self._propose(opponent_model)
         _, entropy = self._response_value(observations, latent)
         replayed = unsquash(policy.opponent_components, self.opponent_actions)
@@ -147,9 +150,9 @@ class _ROMMEOUpdate:
             ALPHA: self.alpha,
             KL_COEFF: self.kl_coeff,
             POLICY_ENTROPY: (weights * entropy).sum(-1).mean(-1),
-            KL_TO_PRIOR: self._kl(opponent_model, prior, latent).mean(-1),
+            KL_TO_PRIOR: self._kl(opponent_model, self.prior, latent).mean(-1),
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), present),
-            LOG_LIKELIHOOD_PRIOR: _masked_mean(prior.log_prob(replayed), present),
+            LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), present),
         }
         return metrics | self._means(opponent_model)
 
@@ -227,7 +230,7 @@ class _ROMMEOUpdate:
         with frozen(self.policy.policy_network):
             response_values, _ = self._response_value(self.observations, latent)
         response_value = (weights * response_values).sum(-1)
-        kl = self._kl(opponent_model, self._prior(self.observations), latent)
+        kl = self._kl(opponent_model, self.prior, latent)
         return objective.opponent_model_loss(response_value, kl, self.row_kl_coeff).mean(-1)
 
     def _response_value(
@@ -272,11 +275,15 @@ class _ROMMEOUpdate:
             latent = latent.squeeze(-2)
         return (opponent_model.kl_divergence(prior, latent) * self.component_mask).sum(-1)
 
-    def _prior_loss(self) -> Tensor:
-        """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
+    def _prior_loss(self, prior: ProductDistribution) -> Tensor:
+        """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2).
+
+        `prior` is the one at this batch's observations.
+        """
         policy, batch = self.policy, self.batch
         prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
-        prior = policy.opponent_prior(policy.encode(batch[prefix + Columns.OBS]))
+        if prefix:
+            prior = policy.opponent_prior(policy.encode(batch[prefix + Columns.OBS]))
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
         return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean(-1)

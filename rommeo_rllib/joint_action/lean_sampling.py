@@ -1,0 +1,354 @@
+"""Sampling without per-step bookkeeping, for one or many replicas of an environment.
+
+RLlib's env runner builds episode objects and runs connector pipelines and callbacks at every env
+step. Where nobody asked for any of that, joint transitions can be written down directly, and
+policies of equal shape act together. What comes out is what RLlib's own way gives with the same
+seed, step by step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replicas import replica_id
+from rommeo_rllib.joint_action.spaces import AgentID, decode_actions, sorted_agents
+from rommeo_rllib.joint_action.stacking import PolicyGroup
+from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps
+from rommeo_rllib.noise import PolicyNoise
+
+
+@dataclass
+class EpisodeResult:
+    """What is reported of an episode that has ended."""
+
+    replica: int
+    length: int
+    returns: dict[AgentID, float]
+    agent_steps: dict[AgentID, int]
+    policies: dict[AgentID, str]
+    seconds: float
+
+
+@dataclass
+class _Transition:
+    """One agent's, begun at some joint step; complete once its outcome is known."""
+
+    policy: str
+    obs: Any
+    action: Any
+    reward: float = 0.0
+    next_obs: Any = None
+    terminated: bool = False
+    complete: bool = False
+
+
+_Row = dict[AgentID, _Transition]
+
+
+@dataclass
+class _Game:
+    """One environment, its present episode, and rows that are not handed out yet."""
+
+    env: MultiAgentEnv
+    replica: int
+    seed: int | None
+    observations: dict[AgentID, Any] = field(default_factory=dict)
+    policies: dict[AgentID, str] = field(default_factory=dict)
+    returns: dict[AgentID, float] = field(default_factory=dict)
+    agent_steps: dict[AgentID, int] = field(default_factory=dict)
+    waiting: dict[AgentID, _Transition] = field(default_factory=dict)
+    rows: list[_Row] = field(default_factory=list)
+    length: int = 0
+    started: float = 0.0
+    ended: bool = True
+
+
+class LeanSampler:
+    """Steps environments and writes joint transitions down.
+
+    Args:
+        envs: the environments, those of replica 0 first.
+        replicas: number of replicas; each has the same number of environments.
+        policy_mapping_fn: RLlib's, from agent and episode to policy.
+        seed: seeds the environments on their first reset, each with one of its own.
+        generators: a stream of random numbers for each module id.
+    """
+
+    def __init__(
+        self,
+        envs: Sequence[MultiAgentEnv],
+        replicas: int,
+        policy_mapping_fn: Callable[..., str],
+        seed: int | None,
+        generators: Mapping[str, torch.Generator],
+    ):
+        per_replica = len(envs) // replicas
+        self._games = [
+            _Game(
+                env,
+                index // per_replica,
+                None if seed is None else seed + index // per_replica + index % per_replica,
+            )
+            for index, env in enumerate(envs)
+        ]
+        self._replicas = replicas
+        self._policy_mapping_fn = policy_mapping_fn
+        self._generators = generators
+        self._finished: list[EpisodeResult] = []
+        self._ended_rows: list[list[_Row]] = [[] for _ in range(replicas)]
+        self._env_steps = 0
+        self._agent_steps: Counter[tuple[AgentID, str]] = Counter()
+
+    def reset(self) -> None:
+        """Drops the present episodes; each environment begins a new one."""
+        for game in self._games:
+            game.ended, game.rows, game.waiting = True, [], {}
+            self._begin_episode(game)
+
+    def take_finished(self) -> list[EpisodeResult]:
+        """The episodes that have ended since the last call."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def take_counts(self) -> tuple[int, Counter[tuple[AgentID, str]]]:
+        """Since the last call: env steps of replica 0, and steps of each (agent, policy)."""
+        counts = self._env_steps, self._agent_steps
+        self._env_steps, self._agent_steps = 0, Counter()
+        return counts
+
+    def sample(
+        self,
+        groups: Sequence[PolicyGroup],
+        *,
+        env_steps: int | None = None,
+        episodes: int | None = None,
+        explore: bool,
+    ) -> list[JointSteps]:
+        """Plays on until each replica has made `env_steps` steps, or ended `episodes` episodes.
+
+        Returns:
+            The joint steps of each replica whose outcomes are known by now.
+        """
+        steps = [0] * self._replicas
+        ended = [0] * self._replicas
+        while True:
+            going_on = [
+                game
+                for game in self._games
+                if (env_steps is not None and steps[game.replica] < env_steps)
+                or (episodes is not None and ended[game.replica] < episodes)
+            ]
+            if not going_on:
+                return self._collect()
+            actions = self._act(going_on, groups, explore)
+            for game, game_actions in zip(going_on, actions, strict=True):
+                # As RLlib does it: an environment that has ended is reset in a round of its own.
+                if game.ended:
+                    self._begin_episode(game)
+                else:
+                    self._step(game, game_actions)
+                    steps[game.replica] += 1
+                    ended[game.replica] += game.ended
+
+    def _act(
+        self, games: Sequence[_Game], groups: Sequence[PolicyGroup], explore: bool
+    ) -> list[dict[AgentID, Any]]:
+        """Actions of all agents that are to act, as RLlib stores them, for each game."""
+        actors: dict[str, list[tuple[int, AgentID]]] = {}
+        for index, game in enumerate(games):
+            if not game.ended:
+                for agent in sorted_agents(game.observations):
+                    actors.setdefault(self._module_id(game, agent), []).append((index, agent))
+        actions: list[dict[AgentID, Any]] = [{} for _ in games]
+        for group in groups:
+            rows = [actors.get(module_id, []) for module_id in group.ids]
+            # Together only if all have the same number of rows; else each policy on its own.
+            together = len({len(one) for one in rows}) == 1
+            for ids, policy, stacked in group.parts(together):
+                batch = [actors.get(module_id, []) for module_id in ids]
+                if not batch[0]:
+                    continue
+                observed = [
+                    np.stack([games[i].observations[agent] for i, agent in one]) for one in batch
+                ]
+                noise = PolicyNoise([self._generators[i] for i in ids], stacked=stacked)
+                chosen = _choose(policy, observed, noise, explore, stacked)
+                for one, policy_actions in zip(batch, chosen, strict=True):
+                    for (i, agent), action in zip(one, policy_actions, strict=True):
+                        actions[i][agent] = action
+        return actions
+
+    def _module_id(self, game: _Game, agent: AgentID) -> str:
+        policy = game.policies[agent]
+        return replica_id(policy, game.replica) if self._replicas > 1 else policy
+
+    def _begin_episode(self, game: _Game) -> None:
+        observations, _ = game.env.reset(seed=game.seed)
+        game.seed = None
+        episode = MultiAgentEpisode(agent_to_module_mapping_fn=self._policy_mapping_fn)
+        game.policies = _PolicyOfAgent(episode.module_for)
+        game.observations = dict(observations)
+        game.returns, game.agent_steps = {}, {}
+        game.length, game.started, game.ended = 0, time.perf_counter(), False
+        for agent in game.observations:
+            game.returns[agent], game.agent_steps[agent] = 0.0, 0
+
+    def _step(self, game: _Game, actions: dict[AgentID, Any]) -> None:
+        row: _Row = {}
+        to_env = {}
+        for agent, action in actions.items():
+            transition = _Transition(game.policies[agent], game.observations[agent], action)
+            row[agent] = game.waiting[agent] = transition
+            to_env[agent] = _to_env(game.env.get_action_space(agent), action)
+            if game.replica == 0:
+                self._agent_steps[agent, transition.policy] += 1
+        self._env_steps += game.replica == 0
+        game.rows.append(row)
+        observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)
+        game.length += 1
+        self._complete(game, observations, rewards, terminateds, truncateds)
+        done_agents = {a for a in (*terminateds, *truncateds) if a != "__all__"}
+        done_agents = {a for a in done_agents if terminateds.get(a) or truncateds.get(a)}
+        game.observations = {a: o for a, o in observations.items() if a not in done_agents}
+        if terminateds.get("__all__") or truncateds.get("__all__"):
+            game.ended, game.observations = True, {}
+            # In RLlib's order: ended episodes come before those that go on.
+            self._ended_rows[game.replica] += game.rows
+            game.rows = []
+            self._finished.append(
+                EpisodeResult(
+                    game.replica,
+                    game.length,
+                    game.returns,
+                    game.agent_steps,
+                    dict(game.policies),
+                    time.perf_counter() - game.started,
+                )
+            )
+
+    def _complete(
+        self,
+        game: _Game,
+        observations: Mapping[AgentID, Any],
+        rewards: Mapping[AgentID, float],
+        terminateds: Mapping[AgentID, bool],
+        truncateds: Mapping[AgentID, bool],
+    ) -> None:
+        """Writes outcomes down; an agent that waits for an observation goes on waiting."""
+        over = terminateds.get("__all__", False) or truncateds.get("__all__", False)
+        for agent, reward in rewards.items():
+            if not math.isfinite(reward):
+                raise ValueError(
+                    f"Agent {agent!r} received the reward {reward} at env step {game.length} of "
+                    "its episode; rewards must be finite numbers."
+                )
+            game.returns[agent] = game.returns.get(agent, 0.0) + float(reward)
+            if agent in game.waiting:
+                game.waiting[agent].reward += float(reward)
+        for agent, transition in list(game.waiting.items()):
+            terminated = terminateds.get(agent, False) or terminateds.get("__all__", False)
+            truncated = truncateds.get(agent, False) or truncateds.get("__all__", False)
+            if agent not in observations and not (terminated or truncated or over):
+                continue
+            transition.next_obs = observations.get(agent, transition.obs)
+            transition.terminated = terminated and not truncated
+            transition.complete = True
+            game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
+            del game.waiting[agent]
+
+    def _collect(self) -> list[JointSteps]:
+        complete = self._ended_rows
+        self._ended_rows = [[] for _ in range(self._replicas)]
+        for game in self._games:
+            if game.waiting:
+                known = [row for row in game.rows if all(t.complete for t in row.values())]
+                game.rows = [r for r in game.rows if not all(t.complete for t in r.values())]
+            else:
+                known, game.rows = game.rows, []
+            complete[game.replica].extend(known)
+        return [
+            steps
+            for replica, rows in enumerate(complete)
+            if rows
+            for steps in _joint_steps(rows, replica)
+        ]
+
+
+class _PolicyOfAgent(dict):
+    """Asks the mapping function once an episode and agent."""
+
+    def __init__(self, module_for: Callable[[AgentID], str]):
+        super().__init__()
+        self._module_for = module_for
+
+    def __missing__(self, agent: AgentID) -> str:
+        self[agent] = str(self._module_for(agent))
+        return self[agent]
+
+
+def _choose(
+    policy: JointActionPolicy,
+    observed: Sequence[np.ndarray],
+    noise: PolicyNoise,
+    explore: bool,
+    stacked: bool,
+) -> np.ndarray:
+    """Actions as RLlib stores them: (policies, rows, ...)."""
+    observations = torch.from_numpy(np.stack(observed) if stacked else observed[0])
+    device = next(policy.parameters()).device
+    with torch.no_grad():
+        encoded = policy.encode(observations.to(device))
+        actions = decode_actions(policy.action_space, policy.act(encoded, explore, noise))
+    numbers = actions.cpu().numpy()
+    return numbers if stacked else numbers[None]
+
+
+def _to_env(space: gym.Space, action: Any) -> Any:
+    """An action in [-1, 1] in the environment's own units; a choice as it is."""
+    if isinstance(space, gym.spaces.Box):
+        scaled = space.low + (action + 1.0) * (space.high - space.low) / 2.0
+        return np.clip(scaled, space.low, space.high)
+    return action
+
+
+def _joint_steps(rows: Sequence[_Row], replica: int) -> Iterator[JointSteps]:
+    """Rows in columns; cut where an agent changes its policy, as it may between episodes."""
+    start = 0
+    policies: dict[AgentID, str] = {}
+    for index, row in enumerate(rows):
+        if any(policies.setdefault(a, t.policy) != t.policy for a, t in row.items()):
+            yield _in_columns(rows[start:index], replica)
+            start, policies = index, {a: t.policy for a, t in row.items()}
+    yield _in_columns(rows[start:], replica)
+
+
+def _in_columns(rows: Sequence[_Row], replica: int) -> JointSteps:
+    numbered: dict[AgentID, list[tuple[int, _Transition]]] = {}
+    for index, row in enumerate(rows):
+        for agent, transition in row.items():
+            numbered.setdefault(agent, []).append((index, transition))
+    agents = {}
+    for agent, pairs in numbered.items():
+        transitions = [transition for _, transition in pairs]
+        agents[agent] = AgentTransitions(
+            policy=transitions[0].policy,
+            rows=np.array([index for index, _ in pairs]),
+            obs=np.array([t.obs for t in transitions]),
+            actions=np.array([t.action for t in transitions]),
+            rewards=np.array([t.reward for t in transitions], np.float32),
+            next_obs=np.array([t.next_obs for t in transitions]),
+            terminated=np.array([t.terminated for t in transitions], np.float32),
+        )
+    return JointSteps(len(rows), agents, replica)
