@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,16 @@ import torch
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.utils.metrics import (
+    EPISODE_AGENT_RETURN_MEAN,
+    EPISODE_AGENT_STEPS,
+    EPISODE_DURATION_SEC_MEAN,
+    EPISODE_LEN_MAX,
     EPISODE_LEN_MEAN,
+    EPISODE_LEN_MIN,
+    EPISODE_MODULE_RETURN_MEAN,
+    EPISODE_RETURN_MAX,
     EPISODE_RETURN_MEAN,
+    EPISODE_RETURN_MIN,
     NUM_AGENT_STEPS_SAMPLED,
     NUM_AGENT_STEPS_SAMPLED_LIFETIME,
     NUM_ENV_STEPS_SAMPLED,
@@ -76,9 +85,12 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def __init__(self, config: Any, **kwargs: Any):
         self._generators: dict[str, torch.Generator] = {}
         self._groups: list[PolicyGroup] | None = None
+        window = config.metrics_num_episodes_for_smoothing
+        window = -(-window // (config.num_env_runners or 1))
+        self._recent_episodes: deque[tuple[Any, ...]] = deque(maxlen=window * config.replicas)
         # Of each replica the latest episodes' returns (all agents') and lengths.
         self._replica_episodes: list[deque[tuple[float, int]]] = [
-            deque(maxlen=config.metrics_num_episodes_for_smoothing) for _ in range(config.replicas)
+            deque(maxlen=window) for _ in range(config.replicas)
         ]
         super().__init__(config=config, **kwargs)
         self.last_env_steps = 0
@@ -193,19 +205,48 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 of_policies[policy] = of_policies.get(policy, 0.0) + value
             total = sum(returns.values())
             steps = {str(agent): count for agent, count in episode.agent_steps.items()}
-            self._log_episode_metrics(
-                episode.length, total, episode.seconds, returns, of_policies, steps
+            self._recent_episodes.append(
+                (episode.length, total, episode.seconds, returns, of_policies, steps)
             )
             if self.config.replicas > 1:
                 self._replica_episodes[episode.replica].append((total, episode.length))
 
     def get_metrics(self) -> Any:
         """RLlib's metrics since the last call, and each replica's mean return and length."""
+        self._log_recent_episodes()
         if self.config.replicas > 1 and all(self._replica_episodes):
             means = np.array([np.mean(episodes, axis=0) for episodes in self._replica_episodes])
             for name, column in zip((EPISODE_RETURN_MEAN, EPISODE_LEN_MEAN), means.T, strict=True):
                 self.metrics.log_value((REPLICAS, name), column.tolist(), reduce="item")
         return super().get_metrics()
+
+    def _log_episode_metrics(self, *summary: Any) -> None:
+        self._recent_episodes.append(summary)
+        self._log_recent_episodes()
+
+    def _log_recent_episodes(self) -> None:
+        """Means over the latest episodes, `metrics_num_episodes_for_smoothing` of them.
+
+        RLlib reports the episodes that ended since the last report only, and NaN if none did, which
+        breaks schedulers such as ASHA and PBT.
+        """
+        if not self._recent_episodes:
+            return
+        lengths, returns, seconds, *by_name = zip(*self._recent_episodes, strict=True)
+        agents, modules, agent_steps = map(_means, by_name)
+        means = {
+            EPISODE_LEN_MEAN: np.mean(lengths),
+            EPISODE_RETURN_MEAN: np.mean(returns),
+            EPISODE_DURATION_SEC_MEAN: np.mean(seconds),
+            EPISODE_AGENT_RETURN_MEAN: agents,
+            EPISODE_MODULE_RETURN_MEAN: modules,
+            EPISODE_AGENT_STEPS: agent_steps,
+        }
+        lowest = {EPISODE_LEN_MIN: min(lengths), EPISODE_RETURN_MIN: min(returns)}
+        highest = {EPISODE_LEN_MAX: max(lengths), EPISODE_RETURN_MAX: max(returns)}
+        self.metrics.log_dict(means, window=1)
+        self.metrics.log_dict(lowest, reduce="min", window=1)
+        self.metrics.log_dict(highest, reduce="max", window=1)
 
     def _new_episode(self, env_index: int, episodes: list[Any] | None = None) -> None:
         episodes = self._ongoing_episodes if episodes is None else episodes
@@ -227,6 +268,15 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         for module_id, generator_state in state.get(NOISE, {}).items():
             if module_id in self._generators:
                 self._generators[module_id].set_state(torch.from_numpy(generator_state))
+
+
+def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each name over those dicts that have it."""
+    names = {name for values in by_name for name in values}
+    return {
+        name: float(np.mean([values[name] for values in by_name if name in values]))
+        for name in sorted(names)
+    }
 
 
 def is_lean(config: Any, module: Any) -> bool:
