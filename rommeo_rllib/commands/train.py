@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,17 @@ from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.tuning import ENV_STEPS, quiet_ray, run_trials
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from rommeo_rllib.commands.seed_runs import SeedRun
+
+_MOST_REPLICAS = 64
+_MOST_ROWS_SHOWN = 40
 
 
 @dataclass
 class Train:
     """Train an algorithm on a game by the name of a configuration.
 
-    Runs one trial a seed with Ray Tune, then prints a table and writes pictures.
+    Runs one or more seeds with Ray Tune, then prints a table and writes pictures.
     """
 
     configuration: tyro.conf.Positional[str]
@@ -34,23 +38,27 @@ class Train:
     `config` and `stop`."""
 
     seed: int = 0
-    """Seed of the first trial; the others count up from it."""
+    """The first seed; the others count up from it."""
 
     num_samples: int = 1
-    """Number of trials, each with a seed of its own."""
+    """Number of seeds."""
+
+    replicas: int | None = None
+    """Seeds that one trial computes together; by default, where the configuration allows it, as
+    many as keep all CPUs busy. Results do not depend on it."""
 
     stop_steps: int | None = None
-    """Env steps after which a trial stops; by default what the configuration says."""
+    """Env steps after which to stop; by default what the configuration says."""
 
-    storage: Path = Path("results")
-    """Folder for results, checkpoints and pictures."""
+    storage: str = "results"
+    """Folder (or URI) for results, checkpoints and pictures."""
 
     name: str | None = None
     """Name of the experiment's folder in the storage; by default made from configuration and
     time."""
 
     json: Path | None = None
-    """File to write the table to: one object a trial."""
+    """File to write the table to: one object a seed."""
 
     set: Annotated[
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
@@ -60,39 +68,49 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Trains, then reports."""
-        if self.num_samples < 1:
-            raise UsageError(f"--num-samples {self.num_samples}: allowed: at least 1.")
+        for option, value in (("--num-samples", self.num_samples), ("--replicas", self.replicas)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} {value}: allowed: at least 1.")
         with quiet_ray():
             configuration = self._configuration()
             name = self.name or _default_name(configuration.name)
-            storage = self.storage.expanduser().resolve()
-            console.print(
-                f"Training [bold]{configuration.name}[/] with seeds {self.seed} to "
-                f"{self.seed + self.num_samples - 1} ..."
-                if self.num_samples > 1
-                else f"Training [bold]{configuration.name}[/] with seed {self.seed} ..."
-            )
+            storage = _resolved(self.storage)
+            replicas = self.replicas or _replicas_to_use(configuration.config, self.num_samples)
+            seeds = range(self.seed, self.seed + self.num_samples, replicas)
+            last = self.seed + self.num_samples - 1
+            which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
+            console.print(f"Training [bold]{configuration.name}[/] with {which} ...")
             results = run_trials(
                 configuration.config.algo_class,
-                _with_seeds(configuration.config, self.seed, self.num_samples),
+                _with_seeds(configuration.config, list(seeds), replicas),
                 stop=configuration.stop,
                 storage=storage,
                 name=name,
-                num_trials=self.num_samples,
+                num_trials=len(seeds),
                 console=console,
             )
-        trials = [_Trial(result) for result in results if result.error is None]
-        if trials:
-            _print_table(trials, console)
+        self._report(results, configuration, storage, name, console)
+
+    def _report(
+        self, results: Any, configuration: Configuration, storage: str, name: str, console: Console
+    ) -> None:
+        from rommeo_rllib.commands.seed_runs import seed_runs
+        from rommeo_rllib.commands.train_figures import write_pictures
+
+        runs = seed_runs(results)[: self.num_samples]
+        if runs:
+            _print_table(runs, console)
             if self.json is not None:
-                rows = [trial.row() for trial in trials]
                 self.json.parent.mkdir(parents=True, exist_ok=True)
-                self.json.write_text(json.dumps(rows, indent=2) + "\n")
-            _write_pictures(trials, configuration, storage / name / "figures", console)
+                self.json.write_text(json.dumps([run.row() for run in runs], indent=2) + "\n")
+            folder = Path(storage if "://" not in storage else "results") / name / "figures"
+            pictures = write_pictures(runs, configuration.config, configuration.name, folder)
+            for path in pictures:
+                console.print(f"Picture: {path}", soft_wrap=True)
         if results.errors:
             raise CommandError(
-                f"{len(results.errors)} of {self.num_samples} trials failed; the first: "
-                f"{_reason(results.errors[0])}. Details are in {storage / name}."
+                f"{len(results.errors)} of {len(results)} trials failed; the first: "
+                f"{_reason(results.errors[0])}. Details are in {storage}/{name}."
             )
 
     def _configuration(self) -> Configuration:
@@ -100,74 +118,44 @@ class Train:
         configurations.apply_settings(configuration.config, self.set)
         if self.stop_steps is not None:
             configuration.stop[ENV_STEPS] = self.stop_steps
-        _prepare(configuration.config)
+        config = configuration.config
+        if config.evaluation_interval is None:
+            config.evaluation(
+                evaluation_interval=10, evaluation_duration=1, evaluation_config={"explore": False}
+            )
+        config.metrics_num_episodes_for_smoothing = 3
         try:
-            configuration.config.validate()
+            config.validate()
         except ValueError as error:
             raise UsageError(str(error)) from error
         return configuration
 
 
-class _Trial:
-    """One finished trial: its results over time and its checkpoint."""
+def _replicas_to_use(config: Any, num_seeds: int) -> int:
+    """As many as keep all CPUs busy, where seeds can be computed together at all."""
+    import ray
 
-    def __init__(self, result: Any):
-        self.seed: int = result.config["seed"]
-        self.frame: pd.DataFrame = result.metrics_dataframe
-        self.checkpoint: str | None = result.checkpoint.path if result.checkpoint else None
-        self.env_steps = self.frame[ENV_STEPS].to_numpy()
+    from rommeo_rllib.joint_action.config import JointActionConfig
+    from rommeo_rllib.joint_action.env_runner import samples_plainly
 
-    def returns_per_play(self, prefix: str = "") -> Any:
-        """Mean reward of an agent at a play (env step), for each reported iteration."""
-        agents = [c for c in self.frame if c.startswith(_AGENT_RETURNS.format(prefix))]
-        per_episode = self.frame[agents].mean(axis=1)
-        return (per_episode / self.frame[_LENGTH.format(prefix)]).to_numpy()
-
-    def row(self) -> dict[str, Any]:
-        """The trial's line in the table."""
-        import numpy as np
-
-        greedy = self.returns_per_play("evaluation/")
-        greedy = greedy[np.isfinite(greedy)]
-        return {
-            "seed": self.seed,
-            "env_steps": int(self.env_steps[-1]),
-            "return_per_play": float(self.returns_per_play()[-1]),
-            "greedy_return_per_play": float(greedy[-1]) if len(greedy) else None,
-            "checkpoint": self.checkpoint,
-        }
-
-    def columns(self, pattern: str) -> dict[str, Any]:
-        """The learners' metrics whose name begins with `pattern`, by "policy/metric"."""
-        prefix = "learners/"
-        return {
-            column.removeprefix(prefix): self.frame[column].to_numpy()
-            for column in self.frame
-            if column.startswith(prefix) and column.split("/")[-1].startswith(pattern)
-        }
+    if not isinstance(config, JointActionConfig) or not samples_plainly(config):
+        return config.replicas if isinstance(config, JointActionConfig) else 1
+    if config.num_env_runners or config.num_learners or config.replicas > 1:
+        return config.replicas
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    return min(math.ceil(num_seeds / cpus), _MOST_REPLICAS)
 
 
-_AGENT_RETURNS = "{}env_runners/agent_episode_returns_mean/"
-_LENGTH = "{}env_runners/episode_len_mean"
-
-
-def _prepare(config: Any) -> None:
-    """What the report needs: greedy evaluation, returns of late, and the plays of a game."""
-    from rommeo_rllib.commands.game_recorder import GameRecorder
-
-    if config.evaluation_interval is None:
-        config.evaluation(
-            evaluation_interval=10, evaluation_duration=1, evaluation_config={"explore": False}
-        )
-    config.metrics_num_episodes_for_smoothing = 3
-    if not config.callbacks_class or config.callbacks_class.__name__ == "RLlibCallback":
-        config.callbacks(GameRecorder)
-
-
-def _with_seeds(config: Any, seed: int, count: int) -> Any:
+def _with_seeds(config: Any, seeds: list[int], replicas: int) -> Any:
     from ray import tune
 
-    return config.debugging(seed=tune.grid_search(list(range(seed, seed + count))))
+    if replicas > 1:
+        config.training(replicas=replicas)
+    return config.debugging(seed=tune.grid_search(seeds))
+
+
+def _resolved(storage: str) -> str:
+    return storage if "://" in storage else str(Path(storage).expanduser().resolve())
 
 
 def _default_name(configuration: str) -> str:
@@ -175,11 +163,11 @@ def _default_name(configuration: str) -> str:
     return f"{configuration.replace('/', '-').strip('-.')}_{stamp}"
 
 
-def _print_table(trials: list[_Trial], console: Console) -> None:
+def _print_table(runs: list[SeedRun], console: Console) -> None:
     table = Table(title="Return of an agent per play")
     for heading in ("seed", "env steps", "sampled, last 3 episodes", "greedy"):
         table.add_column(heading, justify="right")
-    for row in (trial.row() for trial in trials):
+    for row in (run.row() for run in runs[:_MOST_ROWS_SHOWN]):
         greedy = row["greedy_return_per_play"]
         table.add_row(
             str(row["seed"]),
@@ -188,17 +176,12 @@ def _print_table(trials: list[_Trial], console: Console) -> None:
             "-" if greedy is None else f"{greedy:.2f}",
         )
     console.print(table)
-    for trial in trials:
-        console.print(f"Checkpoint of seed {trial.seed}: {trial.checkpoint}", soft_wrap=True)
-
-
-def _write_pictures(
-    trials: list[_Trial], configuration: Configuration, folder: Path, console: Console
-) -> None:
-    from rommeo_rllib.commands.train_figures import write_pictures
-
-    for path in write_pictures(trials, configuration.config, configuration.name, folder):
-        console.print(f"Picture: {path}", soft_wrap=True)
+    if len(runs) > _MOST_ROWS_SHOWN:
+        console.print(f"... and {len(runs) - _MOST_ROWS_SHOWN} seeds more.")
+    for checkpoint in dict.fromkeys(run.checkpoint for run in runs):
+        seeds = [run.seed for run in runs if run.checkpoint == checkpoint]
+        which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
+        console.print(f"Checkpoint of {which}: {checkpoint}", soft_wrap=True)
 
 
 def _reason(error: Exception) -> str:

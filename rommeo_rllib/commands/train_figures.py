@@ -3,94 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from rommeo_rllib import envs
-from rommeo_rllib.commands.tuning import ENV_STEPS
+from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.reporting.figures import Curves, plot_curves, plot_learning_path, save
-
-if TYPE_CHECKING:
-    from rommeo_rllib.commands.train import _Trial
 
 _X_LABEL = "env steps"
 
 
-def write_pictures(trials: list[_Trial], config: Any, name: str, folder: Path) -> list[Path]:
+def write_pictures(runs: list[SeedRun], config: Any, name: str, folder: Path) -> list[Path]:
     """Writes all pictures that fit the runs; returns the PNGs' paths."""
-    figures: dict[str, Figure] = {"return_per_play": _returns(trials, name)}
-    means = _means(trials, name)
-    if means is not None:
-        figures["policy_and_opponent_model"] = means
-    for trial in trials[:1]:
-        path = _learning_path(trial, config, name)
-        if path is not None:
-            figures["learning_path"] = path
-    return [save(figure, folder, file)[0] for file, figure in figures.items()]
+    figures: dict[str, Figure | None] = {
+        "return_per_play": _returns(runs, name),
+        "policy_and_opponent_model": _means(runs, name),
+        "learning_path": _learning_path(runs[0], config, name),
+    }
+    return [save(figure, folder, file)[0] for file, figure in figures.items() if figure is not None]
 
 
-def _returns(trials: list[_Trial], name: str) -> Figure:
-    named = {"sampled actions": Curves(*_aligned(trials, [t.returns_per_play() for t in trials]))}
-    greedy = [t.returns_per_play("evaluation/") for t in trials if _has_greedy(t)]
-    if len(greedy) == len(trials) and all(np.isfinite(g).all() for g in greedy):
-        named["greedy"] = Curves(*_aligned(trials, greedy), dashed=True)
+def _returns(runs: list[SeedRun], name: str) -> Figure:
+    """Learning curves (Fig. 2b)."""
+    named = {"sampled actions": _curves(runs, [run.returns for run in runs])}
+    greedy = _curves(runs, [run.greedy_returns for run in runs], dashed=True)
+    if len(greedy.x):
+        named["greedy"] = greedy
     return plot_curves(named, title=name, x_label=_X_LABEL, y_label="return of an agent per play")
 
 
-def _means(trials: list[_Trial], name: str) -> Figure | None:
+def _means(runs: list[SeedRun], name: str) -> Figure | None:
     """Means of policy and opponent model, where actions are continuous (Fig. 2c)."""
     named = {}
     for metric, label, dashed in (
         ("opponent_model_mean_", "opponent model of {}", False),
         ("policy_mean_", "policy of {}", True),
     ):
-        per_trial = [trial.columns(metric) for trial in trials]
-        for column in per_trial[0]:
+        per_run = [run.metrics_named(metric) for run in runs]
+        for column in per_run[0]:
             policy, _, key = column.partition("/")
-            dimension = key.removeprefix(metric)
-            several = f"{column[:-1]}1" in per_trial[0]
-            title = label.format(policy) + (f" [{dimension}]" if several else "")
-            curves = _aligned(trials, [columns[column] for columns in per_trial])
-            named[title] = Curves(*curves, dashed=dashed)
-    if not named:
+            several = f"{policy}/{metric}1" in per_run[0]
+            title = label.format(policy) + (f" [{key.removeprefix(metric)}]" if several else "")
+            named[title] = _curves(runs, [metrics[column] for metrics in per_run], dashed=dashed)
+    if not any(len(curves.x) for curves in named.values()):
         return None
     return plot_curves(named, title=name, x_label=_X_LABEL, y_label="mean action")
 
 
-def _learning_path(trial: _Trial, config: Any, name: str) -> Figure | None:
+def _learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
     """The plays on the reward surface, for games of two continuous actions (Fig. 2a)."""
     if config.env not in envs.GAMES:
         return None
     game = envs.make(config.env, **config.env_config)
     spaces = [game.action_space(agent) for agent in game.possible_agents]
-    recorded = [f"env_runners/joint_actions/{agent}" for agent in game.possible_agents]
-    if len(spaces) != 2 or any(column not in trial.frame for column in recorded):
+    if len(spaces) != 2 or not all(hasattr(space, "high") for space in spaces):
         return None
-    if not all(hasattr(space, "high") for space in spaces):
+    plays = run.stored_actions()
+    if plays is None:
         return None
-    plays = np.stack([np.concatenate(trial.frame[c].dropna().to_list()) for c in recorded], axis=-1)
-    means = list(trial.columns("policy_mean_0").values())
+    low = np.array([float(space.low[0]) for space in spaces])
+    high = np.array([float(space.high[0]) for space in spaces])
+    means = list(run.metrics_named("policy_mean_0").values())
     path = np.stack(means, axis=-1) if len(means) == 2 else np.zeros((0, 2))
     return plot_learning_path(
         game.payoff,
-        [float(space.low[0]) for space in spaces],
-        [float(space.high[0]) for space in spaces],
-        plays,
+        low.tolist(),
+        high.tolist(),
+        low + (plays + 1.0) / 2.0 * (high - low),
         path[np.isfinite(path).all(-1)],
-        title=f"{name}, seed {trial.seed}",
+        title=f"{name}, seed {run.seed}",
     )
 
 
-def _has_greedy(trial: _Trial) -> bool:
-    return any(column.startswith("evaluation/env_runners/") for column in trial.frame)
-
-
-def _aligned(trials: list[_Trial], values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Curves of all trials on the env steps that all have reached, without gaps."""
-    length = min(len(v) for v in values)
-    x = trials[0].frame[ENV_STEPS].to_numpy()[:length]
-    y = np.stack([v[:length] for v in values])
+def _curves(runs: list[SeedRun], values: list[np.ndarray], *, dashed: bool = False) -> Curves:
+    """Curves of all runs at those env steps at which all have a value."""
+    length = min(len(one) for one in values)
+    y = np.stack([one[:length] for one in values])
     complete = np.isfinite(y).all(0)
-    return x[complete], y[:, complete]
+    return Curves(runs[0].env_steps[:length][complete], y[:, complete], dashed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -85,8 +86,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def __init__(self, config: Any, **kwargs: Any):
         self._generators: dict[str, torch.Generator] = {}
         self._groups: list[PolicyGroup] | None = None
-        window = config.metrics_num_episodes_for_smoothing
-        window = -(-window // (config.num_env_runners or 1))
+        # An evaluation reports all of its episodes, training the latest ones.
+        window = -(-config.metrics_num_episodes_for_smoothing // (config.num_env_runners or 1))
+        window = sys.maxsize // config.replicas if config.in_evaluation else window
         self._recent_episodes: deque[tuple[Any, ...]] = deque(maxlen=window * config.replicas)
         # Of each replica the latest episodes' returns (all agents') and lengths.
         self._replica_episodes: list[deque[tuple[float, int]]] = [
@@ -95,7 +97,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         super().__init__(config=config, **kwargs)
         self.last_env_steps = 0
         self._lean_sampler: LeanSampler | None = None
-        if self.env is not None and is_lean(self.config, self.module):
+        if self.env is not None and samples_plainly(self.config) and _all_ours(self.module):
             self._lean_sampler = LeanSampler(
                 [env.unwrapped for env in self.env.envs],
                 self.config.replicas,
@@ -163,12 +165,15 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             )
             self.last_env_steps = sum(len(episode) for episode in episodes)
             return episodes
+        whole_episodes = self.config.batch_mode == "complete_episodes"
+        if num_timesteps is None and num_episodes is None and whole_episodes:
+            num_episodes = self.config.num_envs_per_env_runner
+        elif num_timesteps is None and num_episodes is None:
+            fragment = self.config.get_rollout_fragment_length(self.worker_index)
+            num_timesteps = fragment * self.config.num_envs_per_env_runner
         if force_reset or num_episodes is not None or self._needs_initial_reset:
             sampler.reset()
             self._needs_initial_reset = False
-        if num_timesteps is None and num_episodes is None:
-            fragment = self.config.get_rollout_fragment_length(self.worker_index)
-            num_timesteps = fragment * self.config.num_envs_per_env_runner
         if self._groups is None:
             self._groups = group_policies({i: self.module[i] for i in self._generators})
         with self.metrics.log_time(SAMPLE_TIMER):
@@ -218,7 +223,12 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             means = np.array([np.mean(episodes, axis=0) for episodes in self._replica_episodes])
             for name, column in zip((EPISODE_RETURN_MEAN, EPISODE_LEN_MEAN), means.T, strict=True):
                 self.metrics.log_value((REPLICAS, name), column.tolist(), reduce="item")
-        return super().get_metrics()
+        metrics = super().get_metrics()
+        if self.config.in_evaluation:
+            # Each evaluation is of other weights.
+            for episodes in (self._recent_episodes, *self._replica_episodes):
+                episodes.clear()
+        return metrics
 
     def _log_episode_metrics(self, *summary: Any) -> None:
         self._recent_episodes.append(summary)
@@ -279,31 +289,30 @@ def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:
     }
 
 
-def is_lean(config: Any, module: Any) -> bool:
-    """Whether sampling may skip RLlib's episodes, connectors and callbacks: nobody set any."""
-    untouched = type(config)(algo_class=config.algo_class)
-    return (
-        module is not None
-        and all(isinstance(module[i], JointActionPolicy) for i in module.keys())  # noqa: SIM118
-        and all(getattr(config, name) == getattr(untouched, name) for name in _SAMPLING_KEYS)
-        and config.callbacks_class == untouched.callbacks_class
-        and all(
-            not getattr(config, name) for name in vars(untouched) if name.startswith("callbacks_on")
-        )
+def samples_plainly(config: Any) -> bool:
+    """Whether nobody asked for callbacks, connectors or another special way of sampling."""
+    plain = type(config)(algo_class=config.algo_class)
+    callbacks = [name for name in vars(plain) if name.startswith("callbacks_")]
+    return all(getattr(config, name) == getattr(plain, name) for name in _SAMPLING_KEYS + callbacks)
+
+
+def _all_ours(module: Any) -> bool:
+    return module is not None and all(
+        isinstance(module[module_id], JointActionPolicy)
+        for module_id in module.keys()  # noqa: SIM118 (a MultiRLModule is no dict)
     )
 
 
-_SAMPLING_KEYS = (
+_SAMPLING_KEYS = [
     "_env_to_module_connector",
     "_module_to_env_connector",
     "add_default_connectors_to_env_to_module_pipeline",
     "add_default_connectors_to_module_to_env_pipeline",
-    "batch_mode",
     "clip_actions",
     "count_steps_by",
     "gym_env_vectorize_mode",
     "lean_sampling",
     "observation_filter",
     "restart_failed_sub_environments",
-)
+]
 """Keys that, changed by the user, call for RLlib's own way of sampling."""

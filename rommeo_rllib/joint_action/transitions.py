@@ -38,6 +38,14 @@ class JointSteps:
     agents: dict[AgentID, AgentTransitions]
     replica: int = 0
 
+    def env_steps(self) -> int:
+        """Env steps, as RLlib asks episodes for them; those of one replica stand for all."""
+        return self.length if self.replica == 0 else 0
+
+    def agent_steps(self) -> int:
+        """Transitions of all agents, as RLlib asks episodes for them."""
+        return sum(len(transitions.rows) for transitions in self.agents.values())
+
 
 @dataclass
 class _Ongoing:

@@ -1,0 +1,138 @@
+"""What a run over several seeds has brought, one entry a seed.
+
+A seed may have been a trial of its own or one of the replicas of a trial.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rommeo_rllib.commands.tuning import ENV_STEPS
+
+_AGENT_RETURNS = "{}env_runners/agent_episode_returns_mean/"
+_RETURN = "{}env_runners/{}episode_return_mean"
+_LENGTH = "{}env_runners/{}episode_len_mean"
+_EVALUATION = "evaluation/"
+_REPLICAS = "replicas/"
+_LEARNERS = "learners/"
+
+
+@dataclass
+class SeedRun:
+    """One seed's results over time.
+
+    Attributes:
+        seed: its seed.
+        checkpoint: folder of the trial's last checkpoint, or None.
+        replica: which replica of the trial it was, or None if it was the whole trial.
+        env_steps: (reports,).
+        returns: (reports,), return of an agent per play (env step), sampled actions, mean over the
+            latest episodes.
+        greedy_returns: (reports,), the same with greedy actions; NaN where not evaluated.
+        metrics: the learners' metrics by "policy/metric", (reports,) each; NaN before the first
+            update.
+    """
+
+    seed: int
+    checkpoint: str | None
+    replica: int | None
+    env_steps: np.ndarray
+    returns: np.ndarray
+    greedy_returns: np.ndarray
+    metrics: dict[str, np.ndarray]
+
+    def row(self) -> dict[str, Any]:
+        """The seed's line in the table."""
+        greedy = self.greedy_returns[np.isfinite(self.greedy_returns)]
+        return {
+            "seed": self.seed,
+            "env_steps": int(self.env_steps[-1]),
+            "return_per_play": float(self.returns[-1]),
+            "greedy_return_per_play": float(greedy[-1]) if len(greedy) else None,
+            "checkpoint": self.checkpoint,
+            "replica": self.replica,
+        }
+
+    def metrics_named(self, prefix: str) -> dict[str, np.ndarray]:
+        """Those metrics whose own name, behind the policy's, begins with `prefix`."""
+        return {k: v for k, v in self.metrics.items() if k.split("/")[-1].startswith(prefix)}
+
+    def stored_actions(self) -> np.ndarray | None:
+        """The joint actions in the checkpoint's replay buffer, oldest first.
+
+        Returns:
+            (plays, agents) as RLlib stores them, in [-1, 1] if continuous; None if the checkpoint
+            holds no replay or the agents did not all act at each env step.
+        """
+        if self.checkpoint is None or "://" in self.checkpoint:
+            return None
+        folder = "replay_buffer" if self.replica is None else f"replay_buffer@{self.replica}"
+        path = Path(self.checkpoint) / folder / "transitions.npz"
+        if not path.is_file():
+            return None
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(n for n in archive.namelist() if n.endswith("/actions.npy"))
+            acted = [
+                np.load(io.BytesIO(archive.read(n.replace("actions", "acted_by")))) for n in names
+            ]
+            if not names or any((column < 0).any() for column in acted):
+                return None
+            actions = [np.load(io.BytesIO(archive.read(name))) for name in names]
+        return np.stack([column.reshape(len(column), -1)[:, 0] for column in actions], axis=-1)
+
+
+def seed_runs(results: Iterable[Any]) -> list[SeedRun]:
+    """The seeds of Tune's results that ended well, in the order of seeds."""
+    runs = [run for result in results if result.error is None for run in _runs_of(result)]
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def _runs_of(result: Any) -> list[SeedRun]:
+    frame: pd.DataFrame = result.metrics_dataframe
+    checkpoint = result.checkpoint.path if result.checkpoint else None
+    replicas = result.config.get("replicas", 1)
+    return [
+        SeedRun(
+            seed=result.config["seed"] + replica,
+            checkpoint=checkpoint,
+            replica=replica if replicas > 1 else None,
+            env_steps=frame[ENV_STEPS].to_numpy(),
+            returns=_returns_per_play(frame, "", replica, replicas),
+            greedy_returns=_returns_per_play(frame, _EVALUATION, replica, replicas),
+            metrics=_metrics(frame, replica, replicas),
+        )
+        for replica in range(replicas)
+    ]
+
+
+def _returns_per_play(frame: pd.DataFrame, where: str, replica: int, replicas: int) -> np.ndarray:
+    agents = sum(column.startswith(_AGENT_RETURNS.format("")) for column in frame)
+    inner = _REPLICAS if replicas > 1 else ""
+    names = (_RETURN.format(where, inner), _LENGTH.format(where, inner))
+    if any(name not in frame for name in names) or not agents:
+        return np.full(len(frame), np.nan)
+    total, length = (_of_replica(frame[name], replica, replicas) for name in names)
+    return total / length / agents
+
+
+def _metrics(frame: pd.DataFrame, replica: int, replicas: int) -> dict[str, np.ndarray]:
+    prefix = _LEARNERS + (_REPLICAS if replicas > 1 else "")
+    names = [c for c in frame if c.startswith(prefix) and c.removeprefix(prefix).count("/") == 1]
+    return {
+        name.removeprefix(prefix): _of_replica(frame[name], replica, replicas) for name in names
+    }
+
+
+def _of_replica(column: pd.Series, replica: int, replicas: int) -> np.ndarray:
+    if replicas == 1:
+        return pd.to_numeric(column, errors="coerce").to_numpy()
+    picked = [value[replica] if isinstance(value, list) else np.nan for value in column]
+    return np.array(picked, float)
