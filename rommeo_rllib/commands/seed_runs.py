@@ -80,12 +80,10 @@ class SeedRun:
             return None
         with zipfile.ZipFile(path) as archive:
             names = sorted(n for n in archive.namelist() if n.endswith("/actions.npy"))
-            acted = [
-                np.load(io.BytesIO(archive.read(n.replace("actions", "acted_by")))) for n in names
-            ]
+            acted = [_array(archive, name.replace("actions", "acted_by")) for name in names]
             if not names or any((column < 0).any() for column in acted):
                 return None
-            actions = [np.load(io.BytesIO(archive.read(name))) for name in names]
+            actions = [_array(archive, name) for name in names]
         return np.stack([column.reshape(len(column), -1)[:, 0] for column in actions], axis=-1)
 
 
@@ -93,6 +91,10 @@ def seed_runs(results: Iterable[Any]) -> list[SeedRun]:
     """The seeds of Tune's results that ended well, in the order of seeds."""
     runs = [run for result in results if result.error is None for run in _runs_of(result)]
     return sorted(runs, key=lambda run: run.seed)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    return np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
 
 
 def _runs_of(result: Any) -> list[SeedRun]:

@@ -83,6 +83,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     random numbers for each policy. Replicas can be sampled in the lean way only.
     """
 
+    _needs_initial_reset: bool
+
     def __init__(self, config: Any, **kwargs: Any):
         self._generators: dict[str, torch.Generator] = {}
         self._groups: list[PolicyGroup] | None = None
