@@ -20,9 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     # From a copy, so that the build leaves nothing behind in the checkout.
     source = folder / "source"
-    subprocess.run(
-        ["git", "clone", "--quiet", "--local", str(CHECKOUT), str(source)], check=True
-    )
+    subprocess.run(["git", "clone", "--quiet", "--local", str(CHECKOUT), str(source)], check=True)
     subprocess.run([sys.executable, *command, "-w", str(folder), str(source)], check=True)
     (built,) = folder.glob("*.whl")
     return built

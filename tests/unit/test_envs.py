@@ -421,7 +421,7 @@ def test_action_names_must_fit_the_actions() -> None:
     ("name", "arguments", "message"),
     [
         ("climbing_gam", {}, r"game 'climbing_gam'.*mean 'climbing_game'\?"),
-        ("zzz", {}, r"game 'zzz'\. Allowed: 'climbing_game', 'max_of_two_quadratics'"),
+        ("zzz", {}, r"game 'zzz'\. Allowed: 'climbing_game', "),
         ("climbing_game", {"memmory": True}, r"'memmory'.*mean 'memory'\?"),
         ("max_of_two_quadratics", {"surfaces": "paper"}, r"'surfaces'.*mean 'surface'\?"),
     ],

@@ -1,0 +1,208 @@
+"""What a configuration refuses, and how it says so. No Ray runtime."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+
+from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
+
+DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
+
+
+def make_config(**training) -> ROMMEOACConfig:
+    return (
+        ROMMEOACConfig()
+        .environment("max_of_two_quadratics")
+        .multi_agent(
+            policies={"player_0", "player_1"},
+            policy_mapping_fn=lambda agent, *args, **kwargs: agent,
+        )
+        .training(**training)
+    )
+
+
+def test_the_defaults_are_valid():
+    config = make_config()
+    config.validate()
+    assert config.algo_class is ROMMEOAC
+    assert config.learner_class is ROMMEOACLearner
+
+
+def test_values_are_taken_up():
+    config = make_config(alpha=DECAY, tau=0.1, gamma=0.5, replay_capacity=7, prior_window=3)
+    config.validate()
+    found = (config.alpha, config.tau, config.gamma, config.replay_capacity, config.prior_window)
+    assert found == (DECAY, 0.1, 0.5, 7, 3)
+    assert make_config(tau=0.1).training(gamma=0.5).tau == 0.1
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"),
+    [
+        ("alhpa", "alpha"),
+        ("kl_coef", "kl_coeff"),
+        ("opponent_lr", "opponent_prior_lr"),
+        ("update_per_env_step", "updates_per_env_step"),
+        ("replay_size", "replay_capacity"),
+        ("gama", "gamma"),
+        ("train_batch_size_per_lerner", "train_batch_size_per_learner"),
+    ],
+)
+def test_a_misspelt_key_of_training_names_the_nearest(misspelt, right):
+    with pytest.raises(ValueError, match=rf"no key '{misspelt}'. Did you mean '{right}'\?"):
+        ROMMEOACConfig().training(**{misspelt: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "right"), [("alhpa", "alpha"), ("taus", "tau"), ("num_env_runner", "num_env_run")]
+)
+def test_a_misspelt_key_of_a_dict_is_found_by_validation(misspelt, right):
+    config = make_config()
+    config.update_from_dict({misspelt: 1})
+    with pytest.raises(ValueError, match=rf"no key '{misspelt}'. Did you mean '{right}"):
+        config.validate()
+
+
+def test_right_keys_of_a_dict_are_taken_up():
+    config = make_config()
+    config.update_from_dict({"alpha": 0.3, "tau": 0.2})
+    config.validate()
+    assert (config.alpha, config.tau) == (0.3, 0.2)
+
+
+BAD_VALUES = [
+    ("alpha", bad) for bad in (-0.1, 0.0, math.nan, True, "atuo", None, {**DECAY, "final": -1.0})
+]
+BAD_VALUES += [("kl_coeff", bad) for bad in (-1.0, math.inf, "auto", [[5, 1.0]])]
+BAD_VALUES += [("tau", bad) for bad in (0.0, -0.1, 1.5, math.nan)]
+BAD_VALUES += [("gamma", bad) for bad in (-0.1, 1.01)]
+BAD_VALUES += [("updates_per_env_step", bad) for bad in (0, -1.0, True, "1")]
+BAD_VALUES += [("replay_capacity", bad) for bad in (0, -5, 10.0, True)]
+BAD_VALUES += [("train_batch_size_per_learner", bad) for bad in (0, -1, 0.5)]
+BAD_VALUES += [("num_steps_sampled_before_learning_starts", bad) for bad in (-1, 2.5)]
+BAD_VALUES += [("prior_window", bad) for bad in (0, -3, 1.5)]
+BAD_VALUES += [("prior_uniform_weight", bad) for bad in (-0.1, 1.0, True)]
+BAD_VALUES += [("uniform_opponent_fraction", bad) for bad in (-0.1, 1.0)]
+BAD_VALUES += [
+    (name, bad)
+    for name in ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr", "alpha_lr")
+    for bad in (-1e-3, [[0, 1e-3], [100, 1e-4], [50, 1e-5]], [[10, 1e-3], [20, 1e-4]], [], "fast")
+]
+
+
+@pytest.mark.parametrize(("name", "bad"), BAD_VALUES)
+def test_a_bad_value_names_its_field(name, bad):
+    config = make_config(**{name: bad})
+    with pytest.raises(ValueError, match=f"`{name}"):
+        config.validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("alpha", "auto"),
+        ("alpha", [[0, 1.0], [10, 0.1]]),
+        ("kl_coeff", 0),
+        ("tau", 1),
+        ("gamma", 0.0),
+        ("gamma", 1.0),
+        ("updates_per_env_step", 0.25),
+        ("num_steps_sampled_before_learning_starts", 0),
+        ("prior_window", None),
+        ("q_lr", 0.0),
+        ("policy_lr", [[0, 1e-3], [100, 1e-4]]),
+    ],
+)
+def test_values_at_the_edge_are_allowed(name, good):
+    make_config(**{name: good}).validate()
+
+
+def test_policies_are_needed():
+    with pytest.raises(ValueError, match=r"ROMMEOAC is a multi-agent algorithm.*multi_agent\("):
+        ROMMEOACConfig().environment("max_of_two_quadratics").validate()
+
+
+def test_actions_must_be_normalised():
+    config = make_config()
+    config.environment(normalize_actions=False)
+    with pytest.raises(ValueError, match="`normalize_actions` is False"):
+        config.validate()
+
+
+def test_a_policy_may_override_values():
+    config = make_config(alpha=0.5, tau=0.1)
+    overrides = {"player_1": ROMMEOACConfig.overrides(alpha=0.2, policy_lr=0.03)}
+    config.multi_agent(algorithm_config_overrides_per_module=overrides)
+    config.validate()
+    own = config.get_config_for_module("player_1")
+    assert (own.alpha, own.policy_lr, own.tau) == (0.2, 0.03, 0.1)
+    assert config.get_config_for_module("player_0").alpha == 0.5
+
+
+def test_a_copy_is_valid_too():
+    config = make_config(alpha=DECAY)
+    copy = config.copy(copy_frozen=False)
+    copy.validate()
+    assert copy.alpha == DECAY
+    restored = ROMMEOACConfig.from_state(pickle.loads(pickle.dumps(make_plain().get_state())))
+    restored.validate()
+    assert restored.alpha == DECAY
+
+
+def make_plain() -> ROMMEOACConfig:
+    return make_config(alpha=DECAY).multi_agent(policy_mapping_fn=plain_mapping)
+
+
+def plain_mapping(agent, *args, **kwargs):
+    return agent
+
+
+def spaces_of(**action_spaces):
+    observation_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    observations = dict.fromkeys(action_spaces, observation_space)
+    pair = (gym.spaces.Dict(observations), gym.spaces.Dict(action_spaces))
+    policies = {agent: (observation_space, space) for agent, space in action_spaces.items()}
+    return {INPUT_ENV_SINGLE_SPACES: pair, **policies}
+
+
+def test_each_policy_is_told_the_form_of_its_opponents_actions():
+    box = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    config = make_config()
+    spaces = spaces_of(player_0=box, player_1=gym.spaces.Discrete(3))
+    specs = config.get_multi_rl_module_spec(spaces=spaces).rl_module_specs
+    opponents = {name: spec.model_config["opponents"] for name, spec in specs.items()}
+    assert opponents["player_0"].action_spaces == (gym.spaces.Discrete(3),)
+    assert opponents["player_1"].action_spaces == (box,)
+    assert all(spec.module_class is ROMMEOPolicy for spec in specs.values())
+
+
+def test_a_space_that_cannot_be_served_is_refused_with_its_agent():
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.MultiBinary(2))
+    with pytest.raises(ValueError, match=r"Agent 'player_1' has the action space MultiBinary"):
+        make_config().get_multi_rl_module_spec(spaces=spaces)
+
+
+def test_an_unknown_activation_is_refused():
+    config = make_config().rl_module(model_config={"fcnet_activation": "rellu"})
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Discrete(2))
+    with pytest.raises(ValueError, match=r"`fcnet_activation` is 'rellu'; allowed: .*relu"):
+        config.get_multi_rl_module_spec(spaces=spaces).build()
+
+
+def test_a_policy_needs_to_know_its_opponents():
+    spec = RLModuleSpec(
+        module_class=ROMMEOPolicy,
+        observation_space=gym.spaces.Discrete(1),
+        action_space=gym.spaces.Discrete(2),
+        model_config={"fcnet_hiddens": [4], "fcnet_activation": "relu"},
+    )
+    with pytest.raises(ValueError, match="lacks 'opponents'"):
+        spec.build()
