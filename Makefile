@@ -23,6 +23,9 @@ demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what ha
 test: $(INSTALLED)  ## Run all tests
 	$(BIN)/python -m pytest
 
+bench: $(INSTALLED)  ## Measure, and write docs/performance.md
+	$(BIN)/python benchmarks/run_all.py
+
 lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

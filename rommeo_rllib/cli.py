@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tyro
@@ -12,9 +12,12 @@ from rich.console import Console
 import rommeo_rllib
 from rommeo_rllib.commands import configurations
 from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.figure_1 import Figure1
 from rommeo_rllib.commands.train import Train
 
-_COMMANDS: dict[str, Any] = {"train": Train}
+# Commands, and groups of commands, by name.
+_COMMANDS: dict[str, Any] = {"train": Train, "reproduce": {"figure-1": Figure1}}
+_DESCRIPTION = "ROMMEO on Ray RLlib: train it, look at what it does, reproduce its paper."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,12 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         console.print(f"rommeo-rllib {rommeo_rllib.__version__}", highlight=False)
         return
-    command = tyro.extras.subcommand_cli_from_dict(
-        _COMMANDS,
-        prog="rommeo",
-        description="ROMMEO on Ray RLlib: train it, sweep it, look at what it does.",
-        args=arguments,
-    )
+    command = _parse(_COMMANDS, "rommeo", arguments)
     try:
         command.run(console)
     except CommandError as error:
@@ -43,14 +41,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
+def _parse(commands: Mapping[str, Any], program: str, arguments: Sequence[str]) -> Any:
+    group = commands.get(arguments[0]) if arguments else None
+    if isinstance(group, dict):
+        return _parse(group, f"{program} {arguments[0]}", arguments[1:])
+    # A group is listed by its commands.
+    listed = {
+        name: command for name, command in commands.items() if not isinstance(command, dict)
+    } | {
+        f"{name} {inner}": command
+        for name, commands_inside in commands.items()
+        if isinstance(commands_inside, dict)
+        for inner, command in commands_inside.items()
+    }
+    return tyro.extras.subcommand_cli_from_dict(
+        listed, prog=program, description=_DESCRIPTION, args=arguments
+    )
+
+
 def _introduce(console: Console) -> None:
     console.print("[bold]rommeo[/]: multi-agent learning with opponent models on Ray RLlib\n")
-    console.print("Try:\n  rommeo train max_of_two_quadratics/rommeo_ac --num-samples 2\n")
+    console.print("Try:")
+    console.print("  rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4")
+    console.print("  rommeo reproduce figure-1\n")
     console.print("Configurations that come with the package:")
     for name in configurations.names():
         console.print(f"  {name}", highlight=False)
-    console.print("\n`rommeo COMMAND --help` explains a command. Commands:", end=" ")
-    console.print(", ".join(_COMMANDS))
+    console.print("\n`rommeo --help` lists the commands, `rommeo COMMAND --help` explains one.")
 
 
 if __name__ == "__main__":
