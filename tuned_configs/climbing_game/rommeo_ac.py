@@ -1,4 +1,9 @@
-"""ROMMEO-AC on the climbing game."""
+"""ROMMEO-AC on the climbing game.
+
+Of 100 seeds, all (1.00 [0.96, 1.00], 95 % Wilson) end at (A, A) greedily and 97 (0.97 [0.92, 0.99])
+have a sampled return per play above 9, median from episode 15 on; 750 env steps each.
+`rommeo train climbing_game/rommeo_ac --num-samples 100`.
+"""
 
 from rommeo_rllib import ROMMEOACConfig
 

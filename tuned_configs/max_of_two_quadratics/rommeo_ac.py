@@ -1,4 +1,10 @@
-"""ROMMEO-AC on Max of Two Quadratics."""
+"""ROMMEO-AC on Max of Two Quadratics.
+
+Of 100 seeds, 100 (1.00 [0.96, 1.00], 95 % Wilson) end with a sampled return per play above 9 on the
+printed surface, median from episode 14 on, and 97 (0.97 [0.92, 0.99]) on the authors', median 15;
+750 env steps each. `rommeo train max_of_two_quadratics/rommeo_ac --num-samples 100`, and the same
+with `--set env_config.surface=authors`.
+"""
 
 from rommeo_rllib import ROMMEOACConfig
 
