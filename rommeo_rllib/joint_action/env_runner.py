@@ -38,6 +38,7 @@ from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
+from rommeo_rllib.joint_action.transitions import has_terminated
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 
 NOISE = "noise"
@@ -64,6 +65,18 @@ class OrderedEpisode(MultiAgentEpisode):
     def get_agents_to_act(self) -> list[AgentID]:
         """Agents that are to act next."""
         return sorted_agents(super().get_agents_to_act())
+
+    def add_env_step(self, *args: Any, **kwargs: Any) -> None:
+        """Takes a step in; tells agents that terminate from those whose time is up."""
+        ongoing = {a for a, episode in self.agent_episodes.items() if not episode.is_done}
+        super().add_env_step(*args, **kwargs)
+        # RLlib marks all as both where everybody's time is up.
+        terminateds, truncateds = kwargs.get("terminateds") or {}, kwargs.get("truncateds") or {}
+        for agent, agent_episode in self.agent_episodes.items():
+            if agent in ongoing and agent_episode.is_terminated and agent_episode.is_truncated:
+                terminated = has_terminated(agent, terminateds, truncateds)
+                agent_episode.is_terminated = terminated
+                agent_episode.is_truncated = not terminated
 
     def cut(self, len_lookback_buffer: int = 0) -> OrderedEpisode:
         """The next chunk of this episode; RLlib would make one of its own class."""

@@ -8,6 +8,7 @@ seed, step by step.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections import Counter
@@ -25,7 +26,11 @@ from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, decode_actions, sorted_agents
 from rommeo_rllib.joint_action.stacking import PolicyGroup
-from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps
+from rommeo_rllib.joint_action.transitions import (
+    AgentTransitions,
+    JointSteps,
+    has_terminated,
+)
 from rommeo_rllib.noise import PolicyNoise
 
 
@@ -199,7 +204,8 @@ class LeanSampler:
         game.seed = None
         episode = MultiAgentEpisode(agent_to_module_mapping_fn=self._policy_mapping_fn)
         game.policies = _PolicyOfAgent(episode.module_for)
-        game.observations = dict(observations)
+        # Copies, as RLlib makes them: an environment may use its arrays again.
+        game.observations = _copied(observations)
         game.returns, game.agent_steps = {}, {}
         game.length, game.started, game.ended = 0, time.perf_counter(), False
         for agent in game.observations:
@@ -215,8 +221,10 @@ class LeanSampler:
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1
         self._env_steps += game.replica == 0
-        game.rows.append(row)
+        if row:  # There are steps at which everybody waits.
+            game.rows.append(row)
         observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)
+        observations = _copied(observations)
         game.length += 1
         self._complete(game, observations, rewards, terminateds, truncateds)
         done_agents = {a for a in (*terminateds, *truncateds) if a != "__all__"}
@@ -263,7 +271,7 @@ class LeanSampler:
             if agent not in observations and not (terminated or truncated or over):
                 continue
             transition.next_obs = observations.get(agent, transition.obs)
-            transition.terminated = terminated and not truncated
+            transition.terminated = has_terminated(agent, terminateds, truncateds)
             transition.complete = True
             game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
             del game.waiting[agent]
@@ -313,6 +321,13 @@ def _choose(
         actions = decode_actions(policy.action_space, policy.act(encoded, explore, noise))
     numbers = actions.cpu().numpy()
     return numbers if stacked else numbers[None]
+
+
+def _copied(observations: Mapping[AgentID, Any]) -> dict[AgentID, Any]:
+    return {
+        agent: value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
+        for agent, value in observations.items()
+    }
 
 
 def _to_env(space: gym.Space, action: Any) -> Any:

@@ -7,7 +7,7 @@ action was taken, so that the actions of different agents at that step can be pu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,6 +85,17 @@ class EpisodeJoiner:
                 self._ongoing[episode.id_] = ongoing
             if joined.length:
                 yield joined
+
+
+def has_terminated(
+    agent: AgentID, terminateds: Mapping[AgentID, bool], truncateds: Mapping[AgentID, bool]
+) -> bool:
+    """Whether an agent that ends has terminated, by what the environment returned.
+
+    Its own flag counts most: it may terminate at the very time limit of all.
+    """
+    truncated = truncateds.get(agent, False) or truncateds.get("__all__", False)
+    return terminateds.get(agent, False) or (terminateds.get("__all__", False) and not truncated)
 
 
 def _first_seen(episode: MultiAgentEpisode) -> _Ongoing:
