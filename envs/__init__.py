@@ -1,6 +1,7 @@
-"""The games: PettingZoo parallel environments, each a payoff function that is played repeatedly.
+"""The games: PettingZoo parallel environments, most of them a payoff function, played repeatedly.
 
-Any payoff function makes a game: see `RepeatedGame` and, for tables, `MatrixGame`.
+Any payoff function makes a game: see `RepeatedGame` and, for tables, `MatrixGame`. One game has
+states: `CoordinationGrid`.
 """
 
 import inspect
@@ -10,31 +11,43 @@ from typing import Any
 from pettingzoo import ParallelEnv
 
 from rommeo_rllib.envs.climbing_game import ClimbingGame
+from rommeo_rllib.envs.coordination_grid import CoordinationGrid
 from rommeo_rllib.envs.matrix_game import MatrixGame, MatrixPayoff
 from rommeo_rllib.envs.max_of_two_quadratics import MaxOfTwoQuadratics, max_of_two_quadratics_payoff
 from rommeo_rllib.envs.naming import unknown_name_message
+from rommeo_rllib.envs.penalty_game import PenaltyGame
 from rommeo_rllib.envs.repeated_game import (
     PayoffFunction,
     RepeatedGame,
     StochasticPayoffFunction,
 )
+from rommeo_rllib.envs.stochastic_climbing_game import StochasticClimbingGame
+from rommeo_rllib.envs.three_player_climbing_game import ThreePlayerClimbingGame
 
 __all__ = [
     "GAMES",
     "ClimbingGame",
+    "CoordinationGrid",
     "MatrixGame",
     "MatrixPayoff",
     "MaxOfTwoQuadratics",
     "PayoffFunction",
+    "PenaltyGame",
     "RepeatedGame",
+    "StochasticClimbingGame",
     "StochasticPayoffFunction",
+    "ThreePlayerClimbingGame",
     "make",
     "max_of_two_quadratics_payoff",
 ]
 
 GAMES: dict[str, Callable[..., ParallelEnv]] = {
     "climbing_game": ClimbingGame,
+    "coordination_grid": CoordinationGrid,
     "max_of_two_quadratics": MaxOfTwoQuadratics,
+    "penalty_game": PenaltyGame,
+    "stochastic_climbing_game": StochasticClimbingGame,
+    "three_player_climbing_game": ThreePlayerClimbingGame,
 }
 
 

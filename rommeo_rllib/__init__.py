@@ -1,8 +1,9 @@
 """ROMMEO as a first-class citizen of Ray RLlib.
 
-Importing the package registers its algorithms ("ROMMEO-AC") and its games
-("max_of_two_quadratics", "climbing_game") with Ray, as soon as RLlib is imported. The import itself
-is light: the games and the mathematics can be had without Ray.
+Importing the package registers its algorithms ("ROMMEO-AC", and the tabular "ROMMEO-Q" and its
+rivals) and its games ("max_of_two_quadratics", "climbing_game", ...) with Ray, as soon as RLlib is
+imported. The import itself is light: the games, the tabular learners and the mathematics can be had
+without Ray.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from ray.tune.registry import register_env, register_trainable
 
 from rommeo_rllib import envs
 from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC
+from rommeo_rllib.tabular.trainable import TRAINABLES
 
 if TYPE_CHECKING:
     from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
@@ -18,8 +19,8 @@ ALGORITHMS = {"ROMMEO-AC": ROMMEOAC}
 
 def register() -> None:
     """Registers all algorithms and games, in this process and for the cluster's."""
-    for name, algorithm in ALGORITHMS.items():
-        register_trainable(name, algorithm)
+    for name, trainable in (ALGORITHMS | TRAINABLES).items():
+        register_trainable(name, trainable)
     for name in envs.GAMES:
         register_env(name, partial(_make_game, name))
 

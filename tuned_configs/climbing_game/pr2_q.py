@@ -1,0 +1,19 @@
+"""PR2-Q on the climbing game.
+
+Of 1000 trials 1000 had converged after 100 episodes and 1000 after 300: a share of 1.000, 95 %
+interval [0.996, 1.000] (Wilson). Found by `benchmarks/tune_tabular.py --game climbing_game`, with
+the same budget for every learner.
+"""
+
+from rommeo_rllib.tabular import PR2Q
+
+learner = PR2Q
+settings = {
+    "learning_rate": 0.0956,
+    "initial_q": 12.0,
+    "batch_size": 16,
+    "temperature": {"initial": 1.16, "final": 0.079, "decay_steps": 55, "kind": "exponential"},
+}
+game = "climbing_game"
+game_settings = {}
+plays_per_episode = 1

@@ -1,0 +1,1 @@
+"""The tabular learners on the penalty game, k = -100."""

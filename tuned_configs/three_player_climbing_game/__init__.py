@@ -1,0 +1,1 @@
+"""The tabular learners on the climbing game, three players."""
