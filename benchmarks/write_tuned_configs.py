@@ -36,7 +36,7 @@ from rommeo_rllib.tabular import {class_name}
 learner = {class_name}
 settings = {settings}
 game = {game_name!r}
-game_settings = {game_settings!r}
+game_settings: dict[str, object] = {game_settings!r}
 plays_per_episode = 1
 '''
 

@@ -69,8 +69,6 @@ class Figure1:
             cells = [_cell(written[key][name]) for key in ("learners", "tuned")]
             table.add_row(name, *cells)
         console.print(table)
-        for path in sorted(self.out.glob("figure-1*")):
-            console.print(f"Written: {path}", soft_wrap=True)
 
 
 def _cell(entry: dict[str, Any]) -> str:

@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 359.0, "final": 18.2, "decay_steps": 68, "kind": "linear"},
 }
 game = "climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

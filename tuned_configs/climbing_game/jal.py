@@ -16,5 +16,5 @@ settings = {
     "prior_window": 50,
 }
 game = "climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

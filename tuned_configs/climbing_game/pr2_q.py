@@ -15,5 +15,5 @@ settings = {
     "temperature": {"initial": 1.16, "final": 0.079, "decay_steps": 55, "kind": "exponential"},
 }
 game = "climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

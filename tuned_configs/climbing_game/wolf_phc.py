@@ -16,5 +16,5 @@ settings = {
     "delta_lose": 0.2274,
 }
 game = "climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

@@ -10,5 +10,5 @@ from rommeo_rllib.tabular import DistributedQ
 learner = DistributedQ
 settings = {"epsilon": {"initial": 0.969, "final": 0.00559, "decay_steps": 759, "kind": "linear"}}
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 10.5, "final": 15.2, "decay_steps": 163, "kind": "exponential"},
 }
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

@@ -18,5 +18,5 @@ settings = {
     "leniency_moderation": 4.82,
 }
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

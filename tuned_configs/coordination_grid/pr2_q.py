@@ -15,5 +15,5 @@ settings = {
     "temperature": {"initial": 339.0, "final": 0.107, "decay_steps": 521, "kind": "exponential"},
 }
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

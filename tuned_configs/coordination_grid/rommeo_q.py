@@ -16,5 +16,5 @@ settings = {
     "prior_window": None,
 }
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

@@ -16,5 +16,5 @@ settings = {
     "delta_lose": 0.1244,
 }
 game = "coordination_grid"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

@@ -10,5 +10,5 @@ from rommeo_rllib.tabular import DistributedQ
 learner = DistributedQ
 settings = {"epsilon": {"initial": 0.277, "final": 0.0183, "decay_steps": 51, "kind": "linear"}}
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

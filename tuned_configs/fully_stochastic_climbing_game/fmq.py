@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 333.0, "final": 1.35, "decay_steps": 374, "kind": "exponential"},
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

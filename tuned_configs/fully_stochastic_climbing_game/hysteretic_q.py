@@ -16,5 +16,5 @@ settings = {
     "epsilon": 0.0,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

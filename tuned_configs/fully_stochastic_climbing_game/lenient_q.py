@@ -18,5 +18,5 @@ settings = {
     "leniency_moderation": 1.72,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

@@ -15,5 +15,5 @@ settings = {
     "temperature": {"initial": 21.7, "final": 0.0682, "decay_steps": 163, "kind": "exponential"},
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

@@ -16,5 +16,5 @@ settings = {
     "delta_lose": 0.0406,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "full"}
+game_settings: dict[str, object] = {"variant": "full"}
 plays_per_episode = 1

@@ -12,5 +12,5 @@ settings = {
     "epsilon": {"initial": 0.858, "final": 0.00482, "decay_steps": 69, "kind": "exponential"}
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 170.0, "final": 0.635, "decay_steps": 450, "kind": "linear"},
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

@@ -16,5 +16,5 @@ settings = {
     "epsilon": 0.0,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

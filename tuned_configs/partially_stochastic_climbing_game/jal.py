@@ -16,5 +16,5 @@ settings = {
     "prior_window": 50,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

@@ -18,5 +18,5 @@ settings = {
     "leniency_moderation": 7.02,
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

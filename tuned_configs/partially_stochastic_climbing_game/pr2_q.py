@@ -15,5 +15,5 @@ settings = {
     "temperature": {"initial": 0.841, "final": 0.0582, "decay_steps": 40, "kind": "exponential"},
 }
 game = "stochastic_climbing_game"
-game_settings = {"variant": "partial"}
+game_settings: dict[str, object] = {"variant": "partial"}
 plays_per_episode = 1

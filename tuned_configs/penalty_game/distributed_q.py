@@ -10,5 +10,5 @@ from rommeo_rllib.tabular import DistributedQ
 learner = DistributedQ
 settings = {"epsilon": {"initial": 0.971, "final": 0.00964, "decay_steps": 66, "kind": "linear"}}
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

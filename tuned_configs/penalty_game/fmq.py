@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 359.0, "final": 18.2, "decay_steps": 68, "kind": "linear"},
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

@@ -16,5 +16,5 @@ settings = {
     "epsilon": 0.0,
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

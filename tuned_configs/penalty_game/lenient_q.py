@@ -18,5 +18,5 @@ settings = {
     "leniency_moderation": 2.38,
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

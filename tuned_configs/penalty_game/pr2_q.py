@@ -15,5 +15,5 @@ settings = {
     "temperature": {"initial": 4.29, "final": 0.14, "decay_steps": 77, "kind": "linear"},
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

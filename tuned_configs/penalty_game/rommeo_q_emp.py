@@ -16,5 +16,5 @@ settings = {
     "prior_window": 50,
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

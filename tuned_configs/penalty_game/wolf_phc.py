@@ -16,5 +16,5 @@ settings = {
     "delta_lose": 0.0406,
 }
 game = "penalty_game"
-game_settings = {"k": -100.0}
+game_settings: dict[str, object] = {"k": -100.0}
 plays_per_episode = 1

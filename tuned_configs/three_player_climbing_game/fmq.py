@@ -14,5 +14,5 @@ settings = {
     "temperature": {"initial": 316.0, "final": 2.34, "decay_steps": 337, "kind": "exponential"},
 }
 game = "three_player_climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1

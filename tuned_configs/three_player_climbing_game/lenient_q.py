@@ -18,5 +18,5 @@ settings = {
     "leniency_moderation": 7.66,
 }
 game = "three_player_climbing_game"
-game_settings = {}
+game_settings: dict[str, object] = {}
 plays_per_episode = 1
