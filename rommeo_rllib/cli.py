@@ -13,11 +13,12 @@ import rommeo_rllib
 from rommeo_rllib.commands import configurations
 from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.figure_1 import Figure1
+from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
 # Commands, and groups of commands, by name.
-_COMMANDS: dict[str, Any] = {"train": Train, "reproduce": {"figure-1": Figure1}}
-_DESCRIPTION = "ROMMEO on Ray RLlib: train it, look at what it does, reproduce its paper."
+_COMMANDS: dict[str, Any] = {"train": Train, "sweep": Sweep, "reproduce": {"figure-1": Figure1}}
+_DESCRIPTION = "ROMMEO on Ray RLlib: train it, sweep alpha, reproduce its paper."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,6 +64,7 @@ def _introduce(console: Console) -> None:
     console.print("[bold]rommeo[/]: multi-agent learning with opponent models on Ray RLlib\n")
     console.print("Try:")
     console.print("  rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4")
+    console.print("  rommeo sweep climbing_game/rommeo_q --initial 1 10 100 --decay-steps 10 40")
     console.print("  rommeo reproduce figure-1\n")
     console.print("Configurations that come with the package:")
     for name in configurations.names():

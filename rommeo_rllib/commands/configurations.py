@@ -46,7 +46,12 @@ def load(name_or_file: str) -> Configuration:
     Raises:
         UsageError: if there is none of that name, or the file lacks `config` or `stop`.
     """
-    module = _import(name_or_file)
+    module = import_file(name_or_file)
+    if is_tabular(module):
+        raise UsageError(
+            f"{name_or_file} is of a tabular learner, all of whose trials play at once: use "
+            f"`rommeo sweep {name_or_file}` or `rommeo reproduce figure-1`."
+        )
     for attribute in ("config", "stop"):
         if not hasattr(module, attribute):
             raise UsageError(
@@ -55,6 +60,11 @@ def load(name_or_file: str) -> Configuration:
             )
     config = module.config.copy(copy_frozen=False)
     return Configuration(Path(name_or_file).with_suffix("").as_posix(), config, dict(module.stop))
+
+
+def is_tabular(module: ModuleType) -> bool:
+    """Whether a configuration file is of a tabular learner: it holds `learner` and `settings`."""
+    return hasattr(module, "learner")
 
 
 def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
@@ -97,7 +107,8 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _import(name_or_file: str) -> ModuleType:
+def import_file(name_or_file: str) -> ModuleType:
+    """The module of a configuration; raises a UsageError if there is none of that name."""
     if name_or_file.endswith(".py"):
         path = Path(name_or_file)
         if not path.is_file():

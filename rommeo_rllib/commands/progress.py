@@ -20,12 +20,22 @@ class ProgressCallback(Callback):
     Args:
         num_trials: trials in all.
         steps_per_trial: env steps at which a trial stops; 0 if that is not known.
-        console: where to show it.
         metric: path of the result to show the best of.
+        console: where to show it.
     """
 
-    def __init__(self, num_trials: int, steps_per_trial: int, console: Console, metric: str):
-        self.progress = Progress(
+    def __init__(
+        self, num_trials: int, steps_per_trial: int, metric: str, console: Console | None = None
+    ):
+        self._begin(num_trials, steps_per_trial, metric, console or Console())
+
+    def _begin(self, num_trials: int, steps_per_trial: int, metric: str, console: Console) -> None:
+        self._settings = (num_trials, steps_per_trial, metric)
+        self._console = console
+        self._metric = metric
+        self._num_trials = num_trials
+        self._total_steps = num_trials * steps_per_trial
+        self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} env steps"),
@@ -35,22 +45,30 @@ class ProgressCallback(Callback):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._console = console
-        self._metric = metric
-        self._num_trials = num_trials
-        self._total_steps = num_trials * steps_per_trial
-        self._task = self.progress.add_task("starting Ray", total=self._total_steps or None)
+        self._task = self._progress.add_task("starting Ray", total=self._total_steps or None)
         self._steps: dict[str, int] = {}
         self._latest: dict[str, float] = {}
         self._done = self._failed = 0
         self._last_line = time.monotonic()
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Tune stores its callbacks with the experiment; what is on the screen stays out.
-        return {}
+    def __getstate__(self) -> tuple[int, int, str]:
+        # Tune stores its callbacks with the experiment and loads them on resuming; what is on the
+        # screen stays out.
+        return self._settings
+
+    def __setstate__(self, state: tuple[int, int, str]) -> None:
+        self._begin(*state, Console())
 
     def __deepcopy__(self, memo: Any) -> ProgressCallback:
         return self
+
+    def setup(self, **info: Any) -> None:
+        """The experiment begins."""
+        self._progress.start()
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """The experiment is over."""
+        self._progress.stop()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -79,7 +97,7 @@ class ProgressCallback(Callback):
         if self._latest:
             text += f", best {self._metric.split('/')[-1]} {max(self._latest.values()):.2f}"
         steps = sum(self._steps.values())
-        self.progress.update(self._task, description=text, completed=steps)
+        self._progress.update(self._task, description=text, completed=steps)
         late = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
         if not self._console.is_terminal and late:
             self._last_line = time.monotonic()

@@ -73,8 +73,8 @@ class Train:
                 raise UsageError(f"{option} {value}: allowed: at least 1.")
         with quiet_ray():
             configuration = self._configuration()
-            name = self.name or _default_name(configuration.name)
-            storage = _resolved(self.storage)
+            name = self.name or default_name(configuration.name)
+            storage = resolved(self.storage)
             replicas = self.replicas or _replicas_to_use(configuration.config, self.num_samples)
             seeds = range(self.seed, self.seed + self.num_samples, replicas)
             last = self.seed + self.num_samples - 1
@@ -82,7 +82,7 @@ class Train:
             console.print(f"Training [bold]{configuration.name}[/] with {which} ...")
             results = run_trials(
                 configuration.config.algo_class,
-                _with_seeds(configuration.config, list(seeds), replicas),
+                with_seeds(configuration.config, list(seeds), replicas),
                 stop=configuration.stop,
                 storage=storage,
                 name=name,
@@ -110,7 +110,7 @@ class Train:
         if results.errors:
             raise CommandError(
                 f"{len(results.errors)} of {len(results)} trials failed; the first: "
-                f"{_reason(results.errors[0])}. Details are in {storage}/{name}."
+                f"{reason(results.errors[0])}. Details are in {storage}/{name}."
             )
 
     def _configuration(self) -> Configuration:
@@ -131,22 +131,32 @@ class Train:
         return configuration
 
 
+def can_be_replicated(config: Any) -> bool:
+    """Whether seeds can be computed together, as replicas of one trial."""
+    from rommeo_rllib.joint_action.config import JointActionConfig
+    from rommeo_rllib.joint_action.env_runner import samples_plainly
+
+    return (
+        isinstance(config, JointActionConfig)
+        and samples_plainly(config)
+        and config.replicas == 1
+        and not config.num_env_runners
+        and not config.num_learners
+    )
+
+
 def _replicas_to_use(config: Any, num_seeds: int) -> int:
     """As many as keep all CPUs busy, where seeds can be computed together at all."""
     import ray
 
-    from rommeo_rllib.joint_action.config import JointActionConfig
-    from rommeo_rllib.joint_action.env_runner import samples_plainly
-
-    if not isinstance(config, JointActionConfig) or not samples_plainly(config):
-        return config.replicas if isinstance(config, JointActionConfig) else 1
-    if config.num_env_runners or config.num_learners or config.replicas > 1:
-        return config.replicas
+    if not can_be_replicated(config):
+        return getattr(config, "replicas", 1)
     cpus = int(ray.cluster_resources().get("CPU", 1))
     return min(math.ceil(num_seeds / cpus), _MOST_REPLICAS)
 
 
-def _with_seeds(config: Any, seeds: list[int], replicas: int) -> Any:
+def with_seeds(config: Any, seeds: list[int], replicas: int) -> Any:
+    """A search space with a trial for each of `seeds`, which are the seeds of first replicas."""
     from ray import tune
 
     if replicas > 1:
@@ -154,11 +164,13 @@ def _with_seeds(config: Any, seeds: list[int], replicas: int) -> Any:
     return config.debugging(seed=tune.grid_search(seeds))
 
 
-def _resolved(storage: str) -> str:
+def resolved(storage: str) -> str:
+    """The storage as Tune wants it: an absolute path or a URI."""
     return storage if "://" in storage else str(Path(storage).expanduser().resolve())
 
 
-def _default_name(configuration: str) -> str:
+def default_name(configuration: str) -> str:
+    """A folder's name for an experiment, from what is run and when."""
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     return f"{configuration.replace('/', '-').strip('-.')}_{stamp}"
 
@@ -184,7 +196,7 @@ def _print_table(runs: list[SeedRun], console: Console) -> None:
         console.print(f"Checkpoint of {which}: {checkpoint}", soft_wrap=True)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The line of Ray's long report that says what went wrong."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]

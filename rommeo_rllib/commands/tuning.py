@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -53,29 +52,49 @@ def run_trials(
     param_space: Any,
     *,
     stop: dict[str, Any],
-    storage: Path | str,
+    storage: str,
     name: str,
     num_trials: int,
     console: Console,
-    progress_metric: str = "env_runners/episode_return_mean",
+    metric: str = "env_runners/episode_return_mean",
+    resume: bool = False,
+    reuse_actors: bool = False,
+    checkpoint: bool = True,
 ) -> Any:
-    """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`."""
+    """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`.
+
+    Args:
+        trainable: a Trainable class.
+        param_space: Tune's search space, an AlgorithmConfig or a dict.
+        stop: Tune's stopping criteria.
+        storage: folder or URI for all experiments.
+        name: this experiment's folder in it.
+        num_trials: how many trials the search space makes.
+        console: where progress is shown.
+        metric: path of the result to show the best of.
+        resume: go on with the experiment of that name where it was stopped.
+        reuse_actors: whether the trainable can begin anew in the same process.
+        checkpoint: whether each trial is saved at its end.
+    """
     from ray import tune
 
     from rommeo_rllib.commands.progress import ProgressCallback
 
-    reporter = ProgressCallback(num_trials, int(stop.get(ENV_STEPS, 0)), console, progress_metric)
-    tuner = tune.Tuner(
+    if resume:
+        return tune.Tuner.restore(
+            f"{storage}/{name}", trainable, resume_unfinished=True, restart_errored=True
+        ).fit()
+    reporter = ProgressCallback(num_trials, int(stop.get(ENV_STEPS, 0)), metric, console)
+    return tune.Tuner(
         trainable,
         param_space=param_space,
+        tune_config=tune.TuneConfig(reuse_actors=reuse_actors),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=str(storage),
+            storage_path=storage,
             stop=stop,
             verbose=0,
             callbacks=[reporter],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=checkpoint),
         ),
-    )
-    with reporter.progress:
-        return tuner.fit()
+    ).fit()
