@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rommeo_rllib import tuned_configs
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.tuning import import_ray_quietly
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -58,6 +59,11 @@ def load(name_or_file: str) -> Configuration:
                 f"{name_or_file} has no `{attribute}`; a configuration is a Python file with "
                 "`config` (an AlgorithmConfig) and `stop` (a dict)."
             )
+    if not hasattr(module.config, "algo_class"):
+        raise UsageError(
+            f"{name_or_file}: `config` is a {type(module.config).__name__}; allowed: an "
+            "AlgorithmConfig."
+        )
     config = module.config.copy(copy_frozen=False)
     return Configuration(Path(name_or_file).with_suffix("").as_posix(), config, dict(module.stop))
 
@@ -81,13 +87,24 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
             raise UsageError(f"--set {setting}: expected key=value, for example alpha=0.5.")
         key, *inner = path.split(".")
         attribute = _ALIASES.get(key, key)
-        if attribute not in vars(config) and not hasattr(type(config), attribute):
-            known = [name for name in vars(config) if not name.startswith("_")] + list(_ALIASES)
+        known = _keys(config)
+        if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1)
             hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
             raise UsageError(f"--set {setting}: there is no key {key!r}.{hint}")
         value = _literal(text)
         setattr(config, attribute, _replaced(getattr(config, attribute), inner, value, setting))
+
+
+def _keys(config: AlgorithmConfig) -> list[str]:
+    """What may be set: attributes, and properties that keep their value in one."""
+    names = vars(config)
+    properties = (name.removeprefix("_") for name in names if name.startswith("_"))
+    return [
+        *(name for name in names if not name.startswith("_")),
+        *(name for name in properties if getattr(getattr(type(config), name, None), "fset", None)),
+        *_ALIASES,
+    ]
 
 
 def _replaced(current: Any, path: list[str], value: Any, setting: str) -> Any:
@@ -113,6 +130,7 @@ def import_file(name_or_file: str) -> ModuleType:
         path = Path(name_or_file)
         if not path.is_file():
             raise UsageError(f"There is no file {name_or_file}.")
+        import_ray_quietly()
         spec = importlib.util.spec_from_file_location(f"rommeo_configuration_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
@@ -124,7 +142,8 @@ def import_file(name_or_file: str) -> ModuleType:
         nearest = difflib.get_close_matches(name_or_file, known, n=1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise UsageError(
-            f"There is no configuration {name_or_file!r}.{hint} There are: {', '.join(known)}; or "
-            "give a Python file."
+            f"There is no configuration {name_or_file!r}.{hint} `rommeo` lists those that there "
+            "are; or give a Python file."
         )
+    import_ray_quietly()
     return importlib.import_module(f"{tuned_configs.__name__}.{name_or_file.replace('/', '.')}")

@@ -7,7 +7,14 @@ from typing import Any
 
 from ray.tune import Callback
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from rommeo_rllib.commands.tuning import ENV_STEPS
 
@@ -38,7 +45,9 @@ class ProgressCallback(Callback):
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} env steps"),
+            # Knows how to show a total that is not known.
+            MofNCompleteColumn(),
+            TextColumn("env steps"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,

@@ -68,11 +68,15 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Trains, then reports."""
-        for option, value in (("--num-samples", self.num_samples), ("--replicas", self.replicas)):
+        for option, value in (
+            ("--num-samples", self.num_samples),
+            ("--replicas", self.replicas),
+            ("--stop-steps", self.stop_steps),
+        ):
             if value is not None and value < 1:
                 raise UsageError(f"{option} {value}: allowed: at least 1.")
+        configuration = self._configuration()
         with quiet_ray():
-            configuration = self._configuration()
             name = self.name or default_name(configuration.name)
             storage = resolved(self.storage)
             replicas = self.replicas or _replicas_to_use(configuration.config, self.num_samples)
@@ -97,7 +101,9 @@ class Train:
         from rommeo_rllib.commands.seed_runs import seed_runs
         from rommeo_rllib.commands.train_figures import write_pictures
 
-        runs = seed_runs(results)[: self.num_samples]
+        # The last trial may have computed more seeds than were asked for.
+        asked = range(self.seed, self.seed + self.num_samples)
+        runs = [run for run in seed_runs(results) if run.seed in asked]
         if runs:
             _print_table(runs, console)
             if self.json is not None:
@@ -124,11 +130,22 @@ class Train:
                 evaluation_interval=10, evaluation_duration=1, evaluation_config={"explore": False}
             )
         config.metrics_num_episodes_for_smoothing = 3
+        self._set_replicas(config)
         try:
             config.validate()
         except ValueError as error:
             raise UsageError(str(error)) from error
         return configuration
+
+    def _set_replicas(self, config: Any) -> None:
+        if self.replicas is None or self.replicas == getattr(config, "replicas", 1):
+            return
+        if not hasattr(config, "replicas"):
+            raise UsageError(
+                f"--replicas {self.replicas}: {config.algo_class.__name__} cannot compute seeds "
+                "together; allowed: 1."
+            )
+        config.training(replicas=self.replicas)
 
 
 def can_be_replicated(config: Any) -> bool:

@@ -16,22 +16,28 @@ ENV_STEPS = "num_env_steps_sampled_lifetime"
 _QUIET_WORKER = {"PYTHONWARNINGS": "ignore", "RAY_DEDUP_LOGS": "1"}
 
 
+def import_ray_quietly() -> None:
+    """Imports RLlib so that Ray keeps its notices and warnings to itself."""
+    # Before Ray is imported: its new output engine and usage notice print on import.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    warnings.filterwarnings("ignore")
+    import ray.rllib  # noqa: F401
+
+    for name in ("ray", "ray.rllib", "ray.tune", "ray.train", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 @contextmanager
 def quiet_ray() -> Iterator[None]:
     """A Ray session: the cluster's if RAY_ADDRESS names one, else this machine's, shut down after.
 
     One that is running already is used and left as it is.
     """
-    # Before Ray is imported: its new output engine and usage notice print on import.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    warnings.filterwarnings("ignore")
+    import_ray_quietly()
     import ray
-    import ray.rllib
 
-    for name in ("ray", "ray.rllib", "ray.tune", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     started_here = not ray.is_initialized()
     if started_here:
         ray.init(

@@ -52,14 +52,8 @@ def bootstrap_mean(values: Sequence[float] | np.ndarray, seed: int = 0) -> Inter
     mean = float(sample.mean())
     if np.ptp(sample) == 0.0:
         return Interval(mean, mean, mean)
-    bounds = stats.bootstrap(
-        (sample,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(mean, float(bounds.low), float(bounds.high))
+    _, low, high = bootstrap_band(sample[:, np.newaxis], resamples=9999, seed=seed)[:, 0]
+    return Interval(mean, float(low), float(high))
 
 
 def bootstrap_band(curves: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:

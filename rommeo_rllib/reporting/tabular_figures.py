@@ -146,7 +146,7 @@ def alpha_heat_map(
             f"`share` has shape {table.shape}; allowed: {(len(decay_steps), len(initial))}, one "
             "row a decay and one column an initial value."
         )
-    width, height = 2.4 + 0.75 * len(initial), 1.9 + 0.5 * len(decay_steps)
+    width, height = max(6.4, 2.4 + 0.75 * len(initial)), max(2.9, 1.9 + 0.5 * len(decay_steps))
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(visible=False)
