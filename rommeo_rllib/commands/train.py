@@ -214,7 +214,13 @@ def _print_table(runs: list[SeedRun], console: Console) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The line of Ray's long report that says what went wrong."""
+    """What of Ray's long report says what went wrong, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
-    return (telling or lines or [repr(error)])[-1]
+    # Ray's own errors only say that there was one.
+    causes = [line for line in telling if not line.startswith("ray.")] or telling or lines
+    if not causes:
+        return repr(error)
+    # RLlib puts an advice of its own in front of whatever goes wrong in an environment.
+    first, last = causes[0], causes[-1]
+    return last if first == last else f"{last} (cause: {first})"

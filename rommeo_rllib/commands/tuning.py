@@ -25,8 +25,10 @@ def import_ray_quietly() -> None:
     warnings.filterwarnings("ignore")
     import ray.rllib  # noqa: F401
 
-    for name in ("ray", "ray.rllib", "ray.tune", "ray.train", "ray.data"):
+    for name in ("ray", "ray.rllib", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # What Tune logs of a failed trial is in the trial's folder, too.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 @contextmanager

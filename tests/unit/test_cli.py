@@ -1,0 +1,245 @@
+"""The `rommeo` command without training: help, misuse, and what it says of failures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import rommeo_rllib
+from rommeo_rllib.cli import main
+from rommeo_rllib.commands import configurations, train, train_figures
+from rommeo_rllib.commands.errors import CommandError
+
+NAME = "climbing_game/rommeo_ac"
+NO_RAY_NEEDED = [
+    [],
+    ["--version"],
+    ["--help"],
+    ["train", "--help"],
+    ["train", "no/such"],
+    ["train", "nowhere.py"],
+    ["train", NAME, "--num-samples", "0"],
+]
+
+
+class FakeResults(list):
+    """Tune's `ResultGrid`, as far as it is read."""
+
+    @property
+    def errors(self) -> list[Exception]:
+        return [result.error for result in self if result.error is not None]
+
+
+@pytest.fixture
+def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a Ray session fails."""
+
+    def refuse() -> None:
+        raise AssertionError("A Ray session was asked for.")
+
+    monkeypatch.setattr(train, "quiet_ray", refuse)
+
+
+@pytest.fixture
+def trials_bring(monkeypatch: pytest.MonkeyPatch) -> FakeResults:
+    """`rommeo train` finds what a test puts in here instead of running trials."""
+    results = FakeResults()
+    monkeypatch.setattr(train, "quiet_ray", contextlib.nullcontext)
+    monkeypatch.setattr(train, "run_trials", lambda *args, **kwargs: results)
+    monkeypatch.setattr(train_figures, "write_pictures", lambda *args: [])
+    return results
+
+
+def trial(seed: int, replicas: int = 1, error: Exception | None = None) -> Any:
+    inner, value = ("replicas/", [[50.0] * replicas]) if replicas > 1 else ("", [50.0])
+    frame = pd.DataFrame(
+        {
+            "num_env_steps_sampled_lifetime": [25],
+            "env_runners/agent_episode_returns_mean/player_0": [25.0],
+            f"env_runners/{inner}episode_return_mean": value,
+            f"env_runners/{inner}episode_len_mean": value,
+        }
+    )
+    config = {"seed": seed, "replicas": replicas}
+    return SimpleNamespace(error=error, config=config, checkpoint=None, metrics_dataframe=frame)
+
+
+def failed(seed: int, report: str) -> Any:
+    return SimpleNamespace(error=RuntimeError(report), config={"seed": seed})
+
+
+def ended(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit status and what stands on stderr, where a command does not end well."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert isinstance(end.value.code, int)
+    return end.value.code, capsys.readouterr().err
+
+
+def assert_misuse(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2 and one line on stderr, which says `reason`."""
+    status, errors = ended(arguments, capsys)
+    assert status == 2
+    (line,) = errors.splitlines()
+    assert line.startswith("rommeo: ")
+    assert reason in line
+
+
+def test_without_arguments_it_introduces_itself_and_lists_the_configurations(capsys):
+    main([])
+    said = capsys.readouterr().out
+    assert "rommeo train max_of_two_quadratics/rommeo_ac" in said
+    listed = {line.strip() for line in said.splitlines()}
+    assert listed.issuperset(configurations.names())
+
+
+def test_it_knows_its_version(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out.strip() == f"rommeo-rllib {rommeo_rllib.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ([], "train"),
+        (["train"], "--num-samples"),
+        (["sweep"], "--alpha"),
+        (["reproduce"], "figure-1"),
+        (["reproduce", "figure-1"], "--trials"),
+    ],
+)
+def test_every_command_has_help(command, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert f"usage: {' '.join(['rommeo', *command])} [-h]" in said
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trian"], ["train"], ["train", NAME, "--no-such"], ["reproduce", "figure-9"]]
+)
+def test_what_cannot_be_parsed_ends_with_status_2(arguments, capsys):
+    status, errors = ended(arguments, capsys)
+    assert status == 2
+    assert "rommeo" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["climbing_game/romeo_ac"], f"Did you mean {NAME}?"),
+        (["nowhere.py"], "There is no file nowhere.py."),
+        (["climbing_game/rommeo_q"], "rommeo sweep climbing_game/rommeo_q"),
+        ([NAME, "--num-samples", "0"], "--num-samples 0: allowed: at least 1."),
+        ([NAME, "--replicas", "0"], "--replicas 0: allowed: at least 1."),
+        ([NAME, "--stop-steps", "-5"], "--stop-steps -5: allowed: at least 1."),
+        ([NAME, "--set", "alpha"], "expected key=value"),
+        ([NAME, "--set", "q_lrr=1"], "Did you mean 'q_lr'?"),
+        ([NAME, "--set", "q_lr.initial=1"], "which is no dict"),
+        ([NAME, "--set", "q_lr=0.1", "--set", "gamma=7"], "`gamma` is 7"),
+        ([NAME, "--set", "alpha.inital=1"], "inital"),
+        ([NAME, "--set", "num_env_runners=1", "--replicas", "2"], "`replicas` is 2"),
+    ],
+)
+@pytest.mark.usefixtures("no_session")
+def test_misuse_of_train_ends_with_status_2_and_one_line_before_ray_starts(
+    arguments, reason, capsys
+):
+    assert_misuse(["train", *arguments], reason, capsys)
+
+
+@pytest.mark.usefixtures("no_session")
+def test_an_algorithm_without_replicas_refuses_them(tmp_path: Path, capsys):
+    file = tmp_path / "ppo.py"
+    file.write_text("from ray.rllib.algorithms.ppo import PPOConfig\nconfig = PPOConfig()\nstop={}")
+    assert_misuse(["train", str(file), "--replicas", "2"], "PPO cannot compute seeds", capsys)
+
+
+def test_help_and_most_misuse_come_without_importing_ray():
+    program = f"""
+import sys
+from rommeo_rllib.cli import main
+
+for arguments in {NO_RAY_NEEDED!r}:
+    try:
+        main(arguments)
+        print("DONE", 0)
+    except SystemExit as end:
+        print("DONE", end.code)
+    assert "ray" not in sys.modules, arguments
+"""
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    statuses = [line for line in found.stdout.splitlines() if line.startswith("DONE")]
+    assert statuses == ["DONE 0"] * 4 + ["DONE 2"] * 3
+
+
+def test_a_failure_ends_with_status_1_and_one_line(monkeypatch, capsys):
+    def fail(*_: Any) -> None:
+        raise CommandError("no [bold] luck " + 30 * "at all ")
+
+    monkeypatch.setattr(train.Train, "run", fail)
+    status, errors = ended(["train", NAME], capsys)
+    assert status == 1
+    assert errors.splitlines() == ["rommeo: no [bold] luck " + 30 * "at all "]
+
+
+def test_an_interrupt_ends_with_the_shells_status_for_it(monkeypatch, capsys):
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.Train, "run", interrupt)
+    assert ended(["train", NAME], capsys) == (130, "rommeo: interrupted.\n")
+
+
+def test_seeds_that_end_well_are_reported_though_others_failed(trials_bring, tmp_path, capsys):
+    trials_bring += [failed(0, "ValueError: bad luck"), trial(3, replicas=3)]
+    table = tmp_path / "deep" / "table.json"
+    options = ["--num-samples", "4", "--replicas", "3", "--json", str(table)]
+    status, errors = ended(["train", NAME, *options], capsys)
+    assert status == 1
+    assert "1 of 2 trials failed; the first: ValueError: bad luck." in errors
+    # Seeds 4 and 5, which the second trial computed as well, were not asked for.
+    assert [row["seed"] for row in json.loads(table.read_text())] == [3]
+
+
+def test_a_table_of_all_seeds_is_written_and_shown(trials_bring, tmp_path, capsys):
+    trials_bring += [trial(8), trial(7)]
+    table = tmp_path / "table.json"
+    options = ["--num-samples", "2", "--seed", "7", "--replicas", "1", "--json", str(table)]
+    main(["train", NAME, *options])
+    rows = json.loads(table.read_text())
+    assert [row["seed"] for row in rows] == [7, 8]
+    assert [row["return_per_play"] for row in rows] == [1.0, 1.0]
+    said = capsys.readouterr().out
+    assert "seeds 7 to 8" in said
+    assert "1.00" in said
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (
+            "ray.exceptions.RayTaskError(KeyError): ray::f\n  File x\nKeyError: 'a'\n",
+            "KeyError: 'a'",
+        ),
+        ("ray.exceptions.ActorDiedError: The actor died: lost\n", "ray.exceptions.ActorDiedError"),
+        ("mine.OwnError: first: cause\nthen\nValueError: last\n", "ValueError: last (cause: mine."),
+        ("something\nelse", "else (cause: something)"),
+        ("", "RuntimeError('')"),
+    ],
+)
+def test_a_reports_reason_is_one_line(report, reason):
+    found = train.reason(RuntimeError(report))
+    assert found.startswith(reason)
+    assert "\n" not in found
