@@ -14,7 +14,6 @@ from rommeo_rllib.envs.climbing_game import ClimbingGame
 from rommeo_rllib.envs.coordination_grid import CoordinationGrid
 from rommeo_rllib.envs.matrix_game import MatrixGame, MatrixPayoff
 from rommeo_rllib.envs.max_of_two_quadratics import MaxOfTwoQuadratics, max_of_two_quadratics_payoff
-from rommeo_rllib.envs.naming import unknown_name_message
 from rommeo_rllib.envs.penalty_game import PenaltyGame
 from rommeo_rllib.envs.repeated_game import (
     PayoffFunction,
@@ -23,6 +22,7 @@ from rommeo_rllib.envs.repeated_game import (
 )
 from rommeo_rllib.envs.stochastic_climbing_game import StochasticClimbingGame
 from rommeo_rllib.envs.three_player_climbing_game import ThreePlayerClimbingGame
+from rommeo_rllib.naming import unknown_name_message
 
 __all__ = [
     "GAMES",

@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
-from rommeo_rllib.envs.naming import unknown_name_message
+from rommeo_rllib.naming import unknown_name_message
 
 ROWS, COLUMNS = 2, 3
 TREASURE = (0, 1)

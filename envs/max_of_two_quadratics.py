@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from rommeo_rllib.envs.naming import unknown_name_message
 from rommeo_rllib.envs.repeated_game import RepeatedGame
+from rommeo_rllib.naming import unknown_name_message
 
 # What divides (a + 5)^2 in the broad hill. The ROMMEO paper prints ((a + 5) / 3)^2; its authors'
 # program has (a + 5)^2 / 3, and the contours of the paper's figure are those. The printed hill is

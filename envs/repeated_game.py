@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from rommeo_rllib.envs import rendering, spaces
-from rommeo_rllib.envs.naming import unknown_name_message
+from rommeo_rllib.naming import unknown_name_message
 
 # Draws of a stochastic payoff that are averaged for a picture.
 _SAMPLES_PER_PICTURE = 64

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rommeo_rllib.envs.climbing_game import ACTION_NAMES, CLIMBING_PAYOFFS
 from rommeo_rllib.envs.matrix_game import MatrixPayoff
-from rommeo_rllib.envs.naming import unknown_name_message
 from rommeo_rllib.envs.repeated_game import RepeatedGame
+from rommeo_rllib.naming import unknown_name_message
 
 # In each cell the two payoffs, each of which comes with probability 1/2.
 _FULL = (

@@ -8,14 +8,15 @@ update, so that a changed configuration (population-based training) takes effect
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+
+from rommeo_rllib.naming import reject_unknown_keys
 
 ScheduleSpec: TypeAlias = "float | Sequence[Sequence[float]] | Mapping[str, Any] | str"
 """What a user writes, see :func:`make_schedule`."""
@@ -118,18 +119,6 @@ def make_alpha(spec: ScheduleSpec, name: str = "alpha") -> Schedule | Auto:
             )
         return Auto(_number(spec.get("initial", 1.0), f"{name}['initial']"), target)
     return make_schedule(spec, name)
-
-
-def reject_unknown_keys(given: Iterable[Any], allowed: Iterable[str], name: str) -> None:
-    """Raises a ValueError that names the nearest right key for the first unknown one."""
-    known = sorted(allowed)
-    for key in given:
-        if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1)
-            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-            # All keys of a whole configuration would bury the hint.
-            choice = f" Allowed: {', '.join(known)}." if len(known) <= 12 else ""
-            raise ValueError(f"`{name}` has no key {key!r}.{hint}{choice}")
 
 
 def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:

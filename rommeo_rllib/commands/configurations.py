@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rommeo_rllib import tuned_configs
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.naming import did_you_mean
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -89,8 +89,7 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
         attribute = _ALIASES.get(key, key)
         known = _keys(config)
         if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(key, known)
             raise UsageError(f"--set {setting}: there is no key {key!r}.{hint}")
         value = _literal(text)
         setattr(config, attribute, _replaced(getattr(config, attribute), inner, value, setting))
@@ -139,8 +138,7 @@ def import_file(name_or_file: str) -> ModuleType:
         return module
     known = names()
     if name_or_file not in known:
-        nearest = difflib.get_close_matches(name_or_file, known, n=1)
-        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        hint = did_you_mean(name_or_file, known)
         raise UsageError(
             f"There is no configuration {name_or_file!r}.{hint} `rommeo` lists those that there "
             "are; or give a Python file."

@@ -23,7 +23,7 @@ from rommeo_rllib.joint_action.spaces import (
     observation_size,
     shared_opponents,
 )
-from rommeo_rllib.schedules import reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided

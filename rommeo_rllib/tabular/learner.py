@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rommeo_rllib.schedules import ScheduleSpec, make_schedule, reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 from rommeo_rllib.tabular.exact import Array
 from rommeo_rllib.tabular.replay import Transition
 

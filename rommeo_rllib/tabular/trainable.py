@@ -20,7 +20,7 @@ from pettingzoo import ParallelEnv
 from ray import tune
 
 from rommeo_rllib import envs
-from rommeo_rllib.schedules import reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys
 from rommeo_rllib.tabular import LEARNERS
 from rommeo_rllib.tabular.any_play import AnyPlay
 from rommeo_rllib.tabular.learner import TabularLearner, positive_int

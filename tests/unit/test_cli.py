@@ -137,7 +137,7 @@ def test_what_cannot_be_parsed_ends_with_status_2(arguments, capsys):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["climbing_game/romeo_ac"], f"Did you mean {NAME}?"),
+        (["climbing_game/romeo_ac"], f"Did you mean {NAME!r}?"),
         (["nowhere.py"], "There is no file nowhere.py."),
         (["climbing_game/rommeo_q"], "rommeo sweep climbing_game/rommeo_q"),
         ([NAME, "--num-samples", "0"], "--num-samples 0: allowed: at least 1."),

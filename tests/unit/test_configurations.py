@@ -178,7 +178,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_an_unknown_name_names_the_nearest():
-    with pytest.raises(UsageError, match=f"Did you mean {NAME}?"):
+    with pytest.raises(UsageError, match=f"Did you mean '{NAME}'"):
         configurations.load("climbing_game/romeo_ac")
 
 

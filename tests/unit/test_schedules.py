@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rommeo_rllib.schedules import Auto, make_alpha, make_schedule, reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
 
 DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
 
