@@ -174,6 +174,13 @@ class ProductDistribution:
             self.components, self.parameters.unsqueeze(dim), self.uniform_weight
         )
 
+    def expand_rows(self, rows: int) -> ProductDistribution:
+        """The same for each of `rows` rows, where there is one: (..., 1, n) -> (..., rows, n)."""
+        shape = (*self.parameters.shape[:-2], rows, -1)
+        return ProductDistribution(
+            self.components, self.parameters.expand(shape), self.uniform_weight
+        )
+
     def detach(self, uniform_weight: float) -> ProductDistribution:
         """The same without a gradient for the parameters, mixed with `uniform_weight`."""
         return ProductDistribution(self.components, self.parameters.detach(), uniform_weight)

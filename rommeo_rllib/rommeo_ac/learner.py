@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -116,11 +117,11 @@ class _ROMMEOUpdate:
 
     def losses(self) -> Losses:
         """All losses, each with gradients for its own network only."""
-        prior = self.policy.opponent_prior(self.observations)
+        prior = _given(self.observations, self.policy.opponent_prior)
         # It holds the opponent model back, but is not to be moved by it.
         self.prior = prior.detach(self.config.prior_uniform_weight)
         with frozen(self.policy.q_network):
-            opponent_model = self.policy.opponent_model(self.observations)
+            opponent_model = _given(self.observations, self.policy.opponent_model)
             latent, weights = self._propose(opponent_model)
             policy_loss, entropy = self._policy_loss(latent.detach(), weights.detach())
             opponent_model_loss = self._opponent_model_loss(opponent_model, latent, weights)
@@ -185,7 +186,7 @@ class _ROMMEOUpdate:
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
         observations = self.policy.encode(self.batch[Columns.NEXT_OBS])
-        opponent_model = self.policy.opponent_model(observations)
+        opponent_model = _given(observations, self.policy.opponent_model)
         latent, weights = self._propose(opponent_model)
         response_values, _ = self._response_value(observations, latent, target=True)
         kl = self._kl(opponent_model, self._prior(observations), latent)
@@ -265,7 +266,8 @@ class _ROMMEOUpdate:
         return objective.sampled_response_value(q, log_prob, self.row_alpha), -log_prob.detach()
 
     def _prior(self, observations: Tensor) -> ProductDistribution:
-        return self.policy.opponent_prior(observations, self.config.prior_uniform_weight)
+        weight = self.config.prior_uniform_weight
+        return _given(observations, lambda given: self.policy.opponent_prior(given, weight))
 
     def _kl(
         self, opponent_model: ProductDistribution, prior: ProductDistribution, latent: Tensor
@@ -283,10 +285,23 @@ class _ROMMEOUpdate:
         policy, batch = self.policy, self.batch
         prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
         if prefix:
-            prior = policy.opponent_prior(policy.encode(batch[prefix + Columns.OBS]))
+            prior = _given(policy.encode(batch[prefix + Columns.OBS]), policy.opponent_prior)
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
         return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean(-1)
+
+
+def _given(
+    observations: Tensor, make: Callable[[Tensor], ProductDistribution]
+) -> ProductDistribution:
+    """A distribution given each of B observations; made once if all of them are equal.
+
+    In a game without states they are, and a third of the arithmetic would go into repetitions.
+    """
+    first = observations[..., :1, :]
+    if bool((observations == first).all()):
+        return make(first).expand_rows(observations.shape[-2])
+    return make(observations)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -1,0 +1,112 @@
+"""The losses of ROMMEO-AC on whole networks."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core.columns import Columns
+
+from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.joint_action.learner import Update
+from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK
+from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rommeo_ac import learner
+from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
+
+BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+DISCRETE = gym.spaces.Discrete(3)
+ROWS = 12
+NETWORKS = ("q_network", "policy_network", "opponent_model_network", "opponent_prior_network")
+
+
+def make_policy(space: gym.Space) -> ROMMEOPolicy:
+    return ROMMEOPolicy(
+        observation_space=gym.spaces.Box(0.0, 1.0, (2,), np.float32),
+        action_space=space,
+        inference_only=False,
+        model_config={
+            OPPONENTS: Opponents((space, space)),
+            INIT_KEY: (0, 0),
+            "fcnet_hiddens": [8],
+            "fcnet_activation": "tanh",
+            Q_LAYER_NORM: True,
+            INITIAL_ALPHA: 0.7,
+        },
+    )
+
+
+def make_update(policy: ROMMEOPolicy, constant: bool, **training) -> Update:
+    torch.manual_seed(0)
+    width = policy.own_action_size
+    one_hot = torch.eye(3)
+    own = torch.rand(ROWS, 1) if width == 1 else one_hot[torch.randint(3, (ROWS,))]
+    others = [
+        torch.rand(ROWS, 1) if width == 1 else one_hot[torch.randint(3, (ROWS,))] for _ in "ab"
+    ]
+    observations = torch.rand(1, 2).expand(ROWS, 2).clone() if constant else torch.rand(ROWS, 2)
+    columns = {
+        Columns.OBS: observations,
+        Columns.NEXT_OBS: observations,
+        Columns.ACTIONS: own,
+        Columns.REWARDS: torch.randn(ROWS),
+        Columns.TERMINATEDS: torch.zeros(ROWS),
+        OPPONENT_ACTIONS: torch.cat(others, -1),
+        OPPONENT_MASK: torch.ones(ROWS, 2),
+    }
+    config = ROMMEOACConfig().training(**{"alpha": 0.7, "gamma": 0.9, **training})
+    noise = PolicyNoise([seeded_generator(1)], stacked=False)
+    return Update(policy, [config], columns, 0, noise, stacked=False)
+
+
+def losses_and_gradients(policy: ROMMEOPolicy, update: Update):
+    losses = learner._ROMMEOUpdate(update).losses()
+    policy.zero_grad()
+    sum(losses.values()).backward()
+    gradients = {n: p.grad.clone() for n, p in policy.named_parameters() if p.grad is not None}
+    return losses, gradients
+
+
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+def test_equal_observations_are_computed_once_with_the_same_result(space, monkeypatch):
+    policy = make_policy(space)
+    losses, gradients = losses_and_gradients(policy, make_update(policy, constant=True))
+    monkeypatch.setattr(learner, "_given", lambda observations, make: make(observations))
+    in_full, gradients_in_full = losses_and_gradients(policy, make_update(policy, constant=True))
+    torch.testing.assert_close(losses, in_full)
+    torch.testing.assert_close(gradients, gradients_in_full)
+
+
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+@pytest.mark.parametrize("loss", ["q_loss", "policy_loss", "opponent_model_loss", "prior_loss"])
+def test_each_loss_trains_its_own_network_only(space, loss):
+    policy = make_policy(space)
+    own = {
+        "q_loss": "q_network",
+        "policy_loss": "policy_network",
+        "opponent_model_loss": "opponent_model_network",
+        "prior_loss": "opponent_prior_network",
+    }[loss]
+    update = make_update(policy, constant=False)
+    learner._ROMMEOUpdate(update).losses()[loss].backward()
+    trained = {
+        n for n in NETWORKS if any(p.grad is not None for p in getattr(policy, n).parameters())
+    }
+    assert trained == {own}
+
+
+def test_an_absent_opponents_action_changes_nothing():
+    policy = make_policy(BOX)
+    found = []
+    for action in (0.1, 0.9):
+        update = make_update(policy, constant=False)
+        update.columns[OPPONENT_MASK][:, 1] = 0.0
+        update.columns[OPPONENT_ACTIONS][:, 1] = 0.0
+        # Its distribution may say what it likes: it is masked.
+        with torch.no_grad():
+            policy.opponent_model_network[-1].bias[2] = action
+        found.append(learner._ROMMEOUpdate(update).losses())
+    torch.testing.assert_close(found[0], found[1])
