@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ from ray.rllib.utils.metrics import (
 )
 from torch import Generator, Tensor, nn
 
+from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS, split_id
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
@@ -283,7 +283,7 @@ class JointActionLearner(TorchLearner):
         for group, _ in self._last_updates:
             absent = [i for i, module_id in enumerate(group.ids) if module_id not in batches]
             optimizers = [o for _, o in self.get_optimizers_for_module(group.ids[0])]
-            with kept_as_is(_tensors_of(optimizers) if absent else [], absent):
+            with kept_as_is(tensors_of(optimizers) if absent else [], absent):
                 for optimizer in optimizers:
                     optimizer.step()
 
@@ -422,52 +422,3 @@ class JointActionLearner(TorchLearner):
             for module_id, generator_state in state.get(NOISE, {}).items():
                 if module_id in self._generators:
                     self._generators[module_id].set_state(torch.from_numpy(generator_state))
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Within it gradients flow through the networks to their inputs, not to their parameters."""
-    parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def clip_gradients(
-    gradients: Sequence[Tensor], limit: float, by: str, *, stacked: bool = False
-) -> None:
-    """Clips gradients in place as RLlib's `grad_clip_by` says.
-
-    Args:
-        gradients: of one optimizer; stacked, with an axis of policies, clipped one by one.
-        limit: the greatest magnitude.
-        by: "value", "norm" (of each tensor) or "global_norm" (of all together).
-        stacked: whether there is an axis of policies.
-    """
-    if by == "value":
-        for gradient in gradients:
-            gradient.clamp_(-limit, limit)
-        return
-    rows = [g.flatten(1) if stacked else g.flatten().unsqueeze(0) for g in gradients]
-    norms = torch.stack([row.norm(dim=1) for row in rows])
-    if by == "global_norm":
-        norms = norms.norm(dim=0, keepdim=True).expand(len(rows), -1)
-    for row, norm in zip(rows, norms, strict=True):
-        row *= (limit / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
-
-
-def _tensors_of(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
-    """All parameters and moments, each of which has the axis of policies."""
-    parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
-    moments = [
-        moment
-        for o in optimizers
-        for state in o.state.values()
-        for moment in state.values()
-        if moment.ndim
-    ]
-    return [*parameters, *moments]

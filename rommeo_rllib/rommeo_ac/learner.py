@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from rommeo_rllib import objective
 from rommeo_rllib.distributions import ProductDistribution, squash, uniform_latent, unsquash
+from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import (
     JointActionLearner,
     Losses,
     Metrics,
     OptimizerSpec,
     Update,
-    frozen,
 )
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK, PRIOR

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rommeo_rllib.joint_action.learner import clip_gradients
+from rommeo_rllib.joint_action.gradients import clip_gradients
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is

@@ -1,0 +1,58 @@
+"""Helpers around the backward pass: freezing, clipping, and what an optimizer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Within it gradients flow through the networks to their inputs, not to their parameters."""
+    parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def clip_gradients(
+    gradients: Sequence[Tensor], limit: float, by: str, *, stacked: bool = False
+) -> None:
+    """Clips gradients in place as RLlib's `grad_clip_by` says.
+
+    Args:
+        gradients: of one optimizer; stacked, with an axis of policies, clipped one by one.
+        limit: the greatest magnitude.
+        by: "value", "norm" (of each tensor) or "global_norm" (of all together).
+        stacked: whether there is an axis of policies.
+    """
+    if by == "value":
+        for gradient in gradients:
+            gradient.clamp_(-limit, limit)
+        return
+    rows = [g.flatten(1) if stacked else g.flatten().unsqueeze(0) for g in gradients]
+    norms = torch.stack([row.norm(dim=1) for row in rows])
+    if by == "global_norm":
+        norms = norms.norm(dim=0, keepdim=True).expand(len(rows), -1)
+    for row, norm in zip(rows, norms, strict=True):
+        row *= (limit / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
+
+
+def tensors_of(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
+    """All parameters and moments, each of which has the axis of policies."""
+    parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
+    moments = [
+        moment
+        for o in optimizers
+        for state in o.state.values()
+        for moment in state.values()
+        if moment.ndim
+    ]
+    return [*parameters, *moments]
