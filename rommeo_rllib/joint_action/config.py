@@ -82,8 +82,8 @@ class JointActionConfig(AlgorithmConfig):
                 restored run goes on as the uninterrupted one would.
             replicas: independent copies of the game and its agents in this one trial, computed
                 together; copy r is what a trial with a seed r higher would be. Env steps are those
-                of one copy. Results come as lists, an entry a copy, under `env_runners/replicas` and
-                `learners/replicas`; the policies of copy r are called "policy@r", and
+                of one copy. Results come as lists, an entry a copy, under `env_runners/replicas`
+                and `learners/replicas`; the policies of copy r are called "policy@r", and
                 `algorithm_config_overrides_per_module` may give each its own `alpha` and
                 `kl_coeff`.
             lean_sampling: whether env runners may skip RLlib's episodes and connectors where the
