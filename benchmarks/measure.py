@@ -7,7 +7,6 @@ compared are ratios of neighbouring turns.
 
 from __future__ import annotations
 
-import datetime
 import gc
 import json
 import logging
@@ -107,10 +106,9 @@ class Report:
         return columns, [[row.cells().get(name, "") for name in columns] for row in self.rows]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the report, the machine that it was made on, the command and the day."""
+        """For JSON: the report, the machine that it was made on and the command."""
         return asdict(self) | {
             "command": _command(),
-            "date": datetime.date.today().isoformat(),
             "machine": machine(),
         }
 

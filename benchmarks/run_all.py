@@ -124,7 +124,7 @@ def section(stored: dict[str, Any]) -> str:
         f"## {report.title}",
         "\n".join(f"| {' | '.join(line)} |" for line in table) if lines else "",
         "\n".join(report.notes),
-        f"`{stored['command']}`, {stored['date']}. {_described(stored['machine'])}",
+        f"`{stored['command']}`. {_described(stored['machine'])}",
     ]
     return "\n\n".join(part for part in parts if part)
 
