@@ -51,8 +51,8 @@ class JointActionConfig(AlgorithmConfig):
         self.env_runner_cls = JointActionEnvRunner
         self.lean_sampling = True
         self.replicas = 1
-        # An iteration in which no episode ends has no return to report, which breaks schedulers
-        # such as ASHA and PBT; long iterations make that rare.
+        # Before an episode has ended there is no return to report, which breaks schedulers such as
+        # ASHA and PBT: the first iteration should be longer than an episode.
         self.min_sample_timesteps_per_iteration = 1_000
 
     def training(
