@@ -14,7 +14,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rommeo_rllib.reporting.tabular_figures import alpha_heat_map, save
+from rommeo_rllib.reporting.figures import save
+from rommeo_rllib.reporting.tabular_figures import alpha_heat_map
 from rommeo_rllib.tabular.paper_settings import PAPER_SETTINGS
 from rommeo_rllib.tabular.trainable import TRAINABLES, share_table
 
@@ -41,7 +42,7 @@ def main() -> None:
     print(f"{what}: share converged from {min(shares):.3f} to {max(shares):.3f}")
     title = f"ROMMEO-Q on the climbing game, {what}: {arguments.trials} trials a cell"
     figure = alpha_heat_map(*share_table(rows), title=title)
-    for path in save(figure, arguments.out / f"alpha-sweep-{arguments.start}"):
+    for path in save(figure, arguments.out, f"alpha-sweep-{arguments.start}"):
         print(f"Written: {path}")
 
 

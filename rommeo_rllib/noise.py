@@ -6,7 +6,7 @@ happens in the process: a run of many policies repeats the runs of each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -65,3 +65,19 @@ def seeded_generator(*key: int, device: torch.device | str | None = None) -> Gen
     """A stream that is determined by the numbers in `key`."""
     (seed,) = np.random.SeedSequence(key).generate_state(1, np.uint64)
     return Generator(device=device or "cpu").manual_seed(int(seed >> 1))
+
+
+NOISE = "noise"
+"""Key under which env runners and learners store their policies' streams."""
+
+
+def streams_state(generators: Mapping[str, Generator]) -> dict[str, np.ndarray]:
+    """Where each policy's stream is, to go on from there."""
+    return {policy: generator.get_state().numpy() for policy, generator in generators.items()}
+
+
+def restore_streams(generators: Mapping[str, Generator], state: Mapping[str, np.ndarray]) -> None:
+    """Moves the streams to where :func:`streams_state` found them; unknown policies are skipped."""
+    for policy, stored in state.items():
+        if policy in generators:
+            generators[policy].set_state(torch.from_numpy(stored))

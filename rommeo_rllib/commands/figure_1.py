@@ -21,6 +21,7 @@ import rommeo_rllib
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.reporting import tabular_figures
+from rommeo_rllib.reporting.figures import save
 from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
 from rommeo_rllib.reporting.tabular_figures import Trace
 from rommeo_rllib.tabular import LEARNERS, History, PayoffPlay, converged, make_learners
@@ -222,11 +223,7 @@ def _draw(histories: Mapping[str, Mapping[str, History]], out: Path) -> list[Pat
             _titled(traces, "1c  ROMMEO-Q in trial 0, {}")
         ),
     }
-    return [
-        path
-        for name, figure in figures.items()
-        for path in tabular_figures.save(figure, out / name)
-    ]
+    return [path for name, figure in figures.items() for path in save(figure, out, name)]
 
 
 def _titled(panels: Mapping[str, Any], template: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import configurations
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.train import default_name, reason, resolved, with_seeds
+from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.train import (
+    default_name,
+    pictures_folder,
+    raise_if_failed,
+    resolved,
+    with_seeds,
+    write_rows,
+)
 from rommeo_rllib.commands.tuning import ENV_STEPS, quiet_ray, run_trials
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
 from rommeo_rllib.schedules import ScheduleSpec, make_alpha
@@ -36,7 +42,11 @@ class Outcome:
             "alpha": self.alpha,
             "seeds": self.seeds,
             "success": self.success and self.success.as_dict("rate"),
-            "return_per_play": self.mean.as_dict("mean"),
+            "return_per_play": {
+                # Bounds that are not known are null: JSON has no NaN.
+                name: None if math.isnan(number) else number
+                for name, number in self.mean.as_dict("mean").items()
+            },
         }
 
 
@@ -111,11 +121,7 @@ class Sweep:
             else:
                 results, outcomes = self._algorithm(settings, storage, name, console)
         self._report(outcomes, storage, name, console)
-        if results.errors:
-            raise CommandError(
-                f"{len(results.errors)} of {len(results)} trials failed; the first: "
-                f"{reason(results.errors[0])}. Details are in {storage}/{name}."
-            )
+        raise_if_failed(results, f"{storage}/{name}")
 
     def _settings(self) -> list[ScheduleSpec]:
         schedules = [
@@ -247,10 +253,8 @@ class Sweep:
             )
         console.print(table)
         if self.json is not None:
-            self.json.parent.mkdir(parents=True, exist_ok=True)
-            rows = [outcome.row() for outcome in outcomes]
-            self.json.write_text(json.dumps(rows, indent=2).replace("NaN", "null") + "\n")
-        folder = Path(storage if "://" not in storage else "results") / name / "figures"
+            write_rows(self.json, [outcome.row() for outcome in outcomes])
+        folder = pictures_folder(storage, name)
         for path in write_pictures(outcomes, self.configuration, folder):
             console.print(f"Picture: {path}", soft_wrap=True)
 

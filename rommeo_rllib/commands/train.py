@@ -107,17 +107,12 @@ class Train:
         if runs:
             _print_table(runs, console)
             if self.json is not None:
-                self.json.parent.mkdir(parents=True, exist_ok=True)
-                self.json.write_text(json.dumps([run.row() for run in runs], indent=2) + "\n")
-            folder = Path(storage if "://" not in storage else "results") / name / "figures"
+                write_rows(self.json, [run.row() for run in runs])
+            folder = pictures_folder(storage, name)
             pictures = write_pictures(runs, configuration.config, configuration.name, folder)
             for path in pictures:
                 console.print(f"Picture: {path}", soft_wrap=True)
-        if results.errors:
-            raise CommandError(
-                f"{len(results.errors)} of {len(results)} trials failed; the first: "
-                f"{reason(results.errors[0])}. Details are in {storage}/{name}."
-            )
+        raise_if_failed(results, f"{storage}/{name}")
 
     def _configuration(self) -> Configuration:
         configuration = configurations.load(self.configuration)
@@ -211,6 +206,26 @@ def _print_table(runs: list[SeedRun], console: Console) -> None:
         seeds = [run.seed for run in runs if run.checkpoint == checkpoint]
         which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
         console.print(f"Checkpoint of {which}: {checkpoint}", soft_wrap=True)
+
+
+def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes a table as JSON, one object a row."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def pictures_folder(storage: str, name: str) -> Path:
+    """Where an experiment's pictures go: beside its results, or here if these are elsewhere."""
+    return Path(storage if "://" not in storage else "results") / name / "figures"
+
+
+def raise_if_failed(results: Any, where: str) -> None:
+    """Raises a CommandError that says how many trials failed, and why the first did."""
+    if results.errors:
+        raise CommandError(
+            f"{len(results.errors)} of {len(results)} trials failed; the first: "
+            f"{reason(results.errors[0])}. Details are in {where}."
+        )
 
 
 def reason(error: Exception) -> str:

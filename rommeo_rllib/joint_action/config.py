@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -192,12 +192,6 @@ class JointActionConfig(AlgorithmConfig):
             if self.seed is not None and issubclass(spec.module_class, JointActionPolicy):
                 spec.model_config[INIT_KEY] = self.stream_key(module_id)
         return multi_spec
-
-    def module_ids(self, policies: Iterable[str]) -> list[str]:
-        """The ids of all replicas' copies of `policies`."""
-        if self.replicas == 1:
-            return list(policies)
-        return [replica_id(p, r) for p in policies for r in range(self.replicas)]
 
     def stream_key(self, module_id: str) -> tuple[int, int]:
         """Numbers that tell a policy's random numbers from all other policies'.

@@ -39,10 +39,13 @@ from rommeo_rllib.joint_action.replicas import REPLICAS
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
 from rommeo_rllib.joint_action.transitions import has_terminated
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
-
-NOISE = "noise"
-"""Key of the state that holds the policies' streams of random numbers."""
+from rommeo_rllib.noise import (
+    NOISE,
+    PolicyNoise,
+    restore_streams,
+    seeded_generator,
+    streams_state,
+)
 
 _ENV_RUNNER_STREAM = 2
 _EVALUATION = 1_000_000
@@ -284,15 +287,13 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         """RLlib's state, and that of the policies' random numbers."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
-            state[NOISE] = {i: g.get_state().numpy() for i, g in self._generators.items()}
+            state[NOISE] = streams_state(self._generators)
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
-        for module_id, generator_state in state.get(NOISE, {}).items():
-            if module_id in self._generators:
-                self._generators[module_id].set_state(torch.from_numpy(generator_state))
+        restore_streams(self._generators, state.get(NOISE, {}))
 
 
 def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:

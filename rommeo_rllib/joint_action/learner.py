@@ -31,7 +31,14 @@ from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS, split_id
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
-from rommeo_rllib.noise import Noise, PolicyNoise, seeded_generator
+from rommeo_rllib.noise import (
+    NOISE,
+    Noise,
+    PolicyNoise,
+    restore_streams,
+    seeded_generator,
+    streams_state,
+)
 from rommeo_rllib.schedules import Schedule
 
 Columns = dict[str, Tensor]
@@ -41,9 +48,6 @@ Losses = dict[str, Tensor]
 
 Metrics = dict[str, Tensor]
 """Metrics by name, of the same shapes."""
-
-NOISE = "noise"
-"""Key of the learner's state that holds the policies' streams of random numbers."""
 
 _LEARNER_STREAM = 1
 
@@ -409,16 +413,11 @@ class JointActionLearner(TorchLearner):
         """Like RLlib's, and the state of the policies' random numbers."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
-            state[NOISE] = {
-                module_id: generator.get_state().numpy()
-                for module_id, generator in self._generators.items()
-            }
+            state[NOISE] = streams_state(self._generators)
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state; random numbers go on where they were if this is the only learner."""
         super().set_state(state)
         if not self.distributed:
-            for module_id, generator_state in state.get(NOISE, {}).items():
-                if module_id in self._generators:
-                    self._generators[module_id].set_state(torch.from_numpy(generator_state))
+            restore_streams(self._generators, state.get(NOISE, {}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,14 +161,6 @@ def alpha_heat_map(
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes, label="share of trials converged")
     return figure
-
-
-def save(figure: Figure, path: Path) -> list[Path]:
-    """Writes the picture as PNG and as SVG beside it; returns both paths."""
-    paths = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for file in paths:
-        figure.savefig(file)
-    return paths
 
 
 def trailing_mean(values: Array, window: int) -> Array:
