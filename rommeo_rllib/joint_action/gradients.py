@@ -22,6 +22,11 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
+    """The same numbers; what flows back through them is multiplied by `factor`."""
+    return tensor if factor == 1.0 else tensor.detach() + factor * (tensor - tensor.detach())
+
+
 def clip_gradients(
     gradients: Sequence[Tensor], limit: float, by: str, *, stacked: bool = False
 ) -> None:

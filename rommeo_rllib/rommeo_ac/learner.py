@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rommeo_rllib import objective
 from rommeo_rllib.distributions import ProductDistribution, squash, uniform_latent, unsquash
-from rommeo_rllib.joint_action.gradients import frozen
+from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
 from rommeo_rllib.joint_action.learner import (
     JointActionLearner,
     Losses,
@@ -116,15 +116,18 @@ class _ROMMEOUpdate:
         self.row_alpha = self.alpha.unsqueeze(-1).unsqueeze(-1)
 
     def losses(self) -> Losses:
-        """All losses, each with gradients for its own network only."""
+        """All losses; their sum has for each network the gradient of its own loss.
+
+        Policy and opponent model share one pass through policy and Q, at the same samples: the
+        policy's parameters and the opponents' actions are different inputs of Q - alpha log pi, and
+        what flows back to each is just what that network's own loss calls for.
+        """
         prior = _given(self.observations, self.policy.opponent_prior)
         # It holds the opponent model back, but is not to be moved by it.
         self.prior = prior.detach(self.config.prior_uniform_weight)
+        opponent_model = _given(self.observations, self.policy.opponent_model)
         with frozen(self.policy.q_network):
-            opponent_model = _given(self.observations, self.policy.opponent_model)
-            latent, weights = self._propose(opponent_model)
-            policy_loss, entropy = self._policy_loss(latent.detach(), weights.detach())
-            opponent_model_loss = self._opponent_model_loss(opponent_model, latent, weights)
+            policy_loss, opponent_model_loss, entropy = self._actors_losses(opponent_model)
         losses = {
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
@@ -208,31 +211,46 @@ class _ROMMEOUpdate:
         log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
         return all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp()
 
-    def _policy_loss(self, latent: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 18, at opponents' actions that rho proposes and, some, that it would not.
+    def _actors_losses(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor, Tensor]:
+        """Eq. 18 and Eq. 19, the latter with a fresh conditional action (Eq. 39).
 
-        Also returns the policy's mean entropy, (B,).
+        The policy learns to answer what rho proposes and, in a share of the rows, what it would not.
+
+        Returns:
+            The policy's loss and the opponent model's, and the policy's mean entropy, (B,).
         """
-        fraction = self.config.uniform_opponent_fraction
+        latent, weights = self._propose(opponent_model)
         if self.policy.all_opponent_actions is not None:
-            weights = (1.0 - fraction) * weights + fraction / weights.shape[-1]
-        elif fraction > 0.0:
-            uniform = uniform_latent(self.policy.opponent_components, latent, self.noise)
-            chosen = self.noise.uniform_like(latent[..., :1]) < fraction
-            latent = torch.where(chosen, uniform, latent)
-        response_values, entropy = self._response_value(self.observations, latent)
-        loss = (weights * objective.policy_loss(response_values)).sum(-1)
-        return loss.mean(-1), (weights * entropy).sum(-1)
-
-    def _opponent_model_loss(
-        self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor
-    ) -> Tensor:
-        """Eq. 19, with a fresh conditional action (Eq. 39) and the policy held fixed."""
-        with frozen(self.policy.policy_network):
-            response_values, _ = self._response_value(self.observations, latent)
-        response_value = (weights * response_values).sum(-1)
+            return self._counted_losses(opponent_model, latent, weights)
+        rows = latent.shape[-3]
+        proposed = max(rows - round(self.config.uniform_opponent_fraction * rows), 1)
+        # Each loss is a mean over its own rows: all for the policy, these for the opponent model.
+        answered = scale_gradient(latent[..., :proposed, :, :], rows / proposed)
+        if proposed < rows:
+            others = latent[..., proposed:, :, :].detach()
+            uniform = uniform_latent(self.policy.opponent_components, others, self.noise)
+            answered = torch.cat([answered, uniform], dim=-3)
+        response_value, entropy = self._response_value(self.observations, answered)
+        response_value, entropy = response_value.squeeze(-1), entropy.squeeze(-1)
+        policy_loss = objective.policy_loss(response_value).mean(-1)
+        # Its gradient to the opponent model comes through the policy's loss.
+        expected = response_value[..., :proposed].detach().mean(-1, keepdim=True)
         kl = self._kl(opponent_model, self.prior, latent)
-        return objective.opponent_model_loss(response_value, kl, self.row_kl_coeff).mean(-1)
+        opponent_model_loss = objective.opponent_model_loss(expected, kl, self.row_kl_coeff)
+        return policy_loss, opponent_model_loss.mean(-1), entropy
+
+    def _counted_losses(
+        self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same where all joint actions of the opponents are considered."""
+        response_values, entropy = self._response_value(self.observations, latent)
+        fraction = self.config.uniform_opponent_fraction
+        answered = (1.0 - fraction) * weights.detach() + fraction / weights.shape[-1]
+        policy_loss = (answered * objective.policy_loss(response_values)).sum(-1)
+        response_value = (weights * response_values.detach()).sum(-1)
+        kl = self._kl(opponent_model, self.prior, latent)
+        opponent_model_loss = objective.opponent_model_loss(response_value, kl, self.row_kl_coeff)
+        return policy_loss.mean(-1), opponent_model_loss.mean(-1), (answered * entropy).sum(-1)
 
     def _response_value(
         self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ import torch
 from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.distributions import uniform_latent
+from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import Update
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK
@@ -80,22 +84,65 @@ def test_equal_observations_are_computed_once_with_the_same_result(space, monkey
     torch.testing.assert_close(gradients, gradients_in_full)
 
 
+def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Eq. 18 and 19 one after the other, each from a pass of its own with the same noise."""
+    own = learner._ROMMEOUpdate(update)
+    policy = own.policy
+    rho = policy.opponent_model(own.observations)
+    own.prior = policy.opponent_prior(own.observations).detach(own.config.prior_uniform_weight)
+    latent, weights = own._propose(rho)
+    fraction = own.config.uniform_opponent_fraction
+    if policy.all_opponent_actions is None:
+        rows = ROWS - round(fraction * ROWS)
+        uniform = uniform_latent(policy.opponent_components, latent[rows:].detach(), own.noise)
+        answered = torch.cat([latent[:rows], uniform])
+        answered_weights = weights.detach()
+    else:
+        rows, answered = ROWS, latent
+        answered_weights = (1 - fraction) * weights.detach() + fraction / weights.shape[-1]
+    state = generator.get_state()
+    with frozen(policy.q_network):
+        value, _ = own._response_value(own.observations, answered.detach())
+        generator.set_state(state)
+        with frozen(policy.policy_network):
+            model_value, _ = own._response_value(own.observations, answered)
+    policy_loss = -(answered_weights * value).sum(-1).mean()
+    model_value = (weights * model_value).sum(-1)[:rows].mean()
+    kl = own._kl(rho, own.prior, latent).mean()
+    return policy_loss, own.kl_coeff * kl - model_value
+
+
 @pytest.mark.parametrize("space", [BOX, DISCRETE])
-@pytest.mark.parametrize("loss", ["q_loss", "policy_loss", "opponent_model_loss", "prior_loss"])
-def test_each_loss_trains_its_own_network_only(space, loss):
+@pytest.mark.parametrize("fraction", [0.0, 0.3])
+def test_policy_and_opponent_model_share_a_pass_and_get_their_own_losses_gradients(space, fraction):
     policy = make_policy(space)
-    own = {
-        "q_loss": "q_network",
-        "policy_loss": "policy_network",
-        "opponent_model_loss": "opponent_model_network",
-        "prior_loss": "opponent_prior_network",
-    }[loss]
+    training = {"uniform_opponent_fraction": fraction, "kl_coeff": 0.5}
+    losses, gradients = losses_and_gradients(policy, make_update(policy, False, **training))
+    generator = seeded_generator(1)
+    update = replace(
+        make_update(policy, False, **training), noise=PolicyNoise([generator], stacked=False)
+    )
+    policy_loss, model_loss = separate_losses(update, generator)
+    torch.testing.assert_close(losses["policy_loss"], policy_loss)
+    torch.testing.assert_close(losses["opponent_model_loss"], model_loss)
+    for network, loss in (("policy_network", policy_loss), ("opponent_model_network", model_loss)):
+        named = dict(getattr(policy, network).named_parameters())
+        for name, wanted in zip(
+            named, torch.autograd.grad(loss, list(named.values())), strict=True
+        ):
+            torch.testing.assert_close(gradients[f"{network}.{name}"], wanted)
+
+
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+@pytest.mark.parametrize("network", ["q", "prior"])
+def test_the_losses_of_q_and_of_the_prior_train_their_own_network_only(space, network):
+    policy = make_policy(space)
     update = make_update(policy, constant=False)
-    learner._ROMMEOUpdate(update).losses()[loss].backward()
+    learner._ROMMEOUpdate(update).losses()[f"{network}_loss"].backward()
     trained = {
         n for n in NETWORKS if any(p.grad is not None for p in getattr(policy, n).parameters())
     }
-    assert trained == {own}
+    assert trained == {{"q": "q_network", "prior": "opponent_prior_network"}[network]}
 
 
 def test_an_absent_opponents_action_changes_nothing():
