@@ -12,7 +12,6 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
-from ray.rllib.utils.typing import LearningRateOrSchedule
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
@@ -24,6 +23,7 @@ from rommeo_rllib.joint_action.spaces import (
     shared_opponents,
 )
 from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided
@@ -39,7 +39,7 @@ class JointActionConfig(AlgorithmConfig):
         super().__init__(algo_class=algo_class)
         self.exploration_config: dict[str, Any] = {}
         self.gamma = 0.99
-        self.q_lr: LearningRateOrSchedule = 3e-4
+        self.q_lr: ScheduleSpec = 3e-4
         self.tau = 0.005
         self.train_batch_size_per_learner = 256
         self.updates_per_env_step = 1.0
@@ -58,7 +58,7 @@ class JointActionConfig(AlgorithmConfig):
     def training(
         self,
         *,
-        q_lr: LearningRateOrSchedule = NotProvided,
+        q_lr: ScheduleSpec = NotProvided,
         tau: float = NotProvided,
         updates_per_env_step: float = NotProvided,
         num_steps_sampled_before_learning_starts: int = NotProvided,
@@ -71,7 +71,8 @@ class JointActionConfig(AlgorithmConfig):
         """Sets what concerns training.
 
         Args:
-            q_lr: learning rate of the Q-function, a number or RLlib's [[env_step, value], ...].
+            q_lr: learning rate of the Q-function: a number or a schedule over env steps, see
+                `rommeo_rllib.schedules.make_schedule`.
             tau: how far a target network moves towards its network at each update, in (0, 1].
             updates_per_env_step: gradient steps of every policy for each env step sampled; may be
                 below 1.
@@ -139,7 +140,7 @@ class JointActionConfig(AlgorithmConfig):
             self.num_steps_sampled_before_learning_starts,
             least=0,
         )
-        self._check_learning_rate("q_lr", self.q_lr)
+        make_schedule(self.q_lr, "q_lr", allow_zero=True)
         self._check_count("replicas", self.replicas)
         if self.replicas > 1 and (self.num_env_runners or self.num_learners):
             raise ValueError(
@@ -235,21 +236,6 @@ class JointActionConfig(AlgorithmConfig):
 
     def _check_fraction(self, name: str, value: Any) -> None:
         self._check(name, value, _is_number(value) and 0 <= value < 1, "a number in [0, 1)")
-
-    def _check_learning_rate(self, name: str, value: Any) -> None:
-        points = [[0, value]] if _is_number(value) else value
-        steps_and_rates = isinstance(points, list | tuple) and all(
-            isinstance(p, list | tuple) and len(p) == 2 and _is_number(p[1]) and p[1] >= 0
-            for p in points
-        )
-        in_order = steps_and_rates and [p[0] for p in points] == sorted({p[0] for p in points})
-        self._check(
-            name,
-            value,
-            bool(points) and bool(in_order) and points[0][0] == 0,
-            "a number of at least 0, or [[env_step, value], ...] that starts at step 0 and whose "
-            "steps increase",
-        )
 
 
 def training_keys(config_class: type[AlgorithmConfig]) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -33,7 +33,7 @@ def clip_gradients(
     """Clips gradients in place as RLlib's `grad_clip_by` says.
 
     Args:
-        gradients: of one optimizer; stacked, with an axis of policies, clipped one by one.
+        gradients: of one network; stacked, with an axis of policies, clipped one by one.
         limit: the greatest magnitude.
         by: "value", "norm" (of each tensor) or "global_norm" (of all together).
         stacked: whether there is an axis of policies.
@@ -50,14 +50,8 @@ def clip_gradients(
         row *= (limit / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
 
 
-def tensors_of(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
+def tensors_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """All parameters and moments, each of which has the axis of policies."""
-    parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
-    moments = [
-        moment
-        for o in optimizers
-        for state in o.state.values()
-        for moment in state.values()
-        if moment.ndim
-    ]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    moments = [m for state in optimizer.state.values() for m in state.values() if m.ndim]
     return [*parameters, *moments]

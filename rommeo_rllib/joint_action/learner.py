@@ -26,6 +26,7 @@ from ray.rllib.utils.metrics import (
     NUM_MODULE_STEPS_TRAINED_LIFETIME,
 )
 from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
 
 from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -39,7 +40,7 @@ from rommeo_rllib.noise import (
     seeded_generator,
     streams_state,
 )
-from rommeo_rllib.schedules import Schedule
+from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
 
 Columns = dict[str, Tensor]
 
@@ -53,11 +54,11 @@ _LEARNER_STREAM = 1
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
-    """Parameters that are trained together, and how fast (a number or RLlib's schedule)."""
+class TrainedParameters:
+    """Parameters that are trained, and clipped, together, and how fast."""
 
     parameters: Sequence[nn.Parameter]
-    lr: Any
+    lr: ScheduleSpec
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,17 @@ class Update:
 
 
 class JointActionLearner(TorchLearner):
-    """Owns optimizers, target networks and the clock; a subclass supplies losses."""
+    """Owns the optimizer, target networks and the clock; a subclass supplies losses."""
 
     # What a subclass supplies.
 
     PER_POLICY_KEYS: frozenset[str] = frozenset()
     """Keys of the configuration in which policies may differ and still be computed together."""
 
-    def optimizers(
+    def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
-    ) -> dict[str, OptimizerSpec]:
-        """The optimizers of a policy (or of several, stacked), by name."""
+    ) -> dict[str, TrainedParameters]:
+        """What is trained of a policy (or of several, stacked), by the network's name."""
         raise NotImplementedError
 
     def losses(self, update: Update) -> Losses:
@@ -131,6 +132,7 @@ class JointActionLearner(TorchLearner):
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
         self._generators: dict[str, Generator] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
+        self._learning_rates: dict[Optimizer, list[Schedule]] = {}
         super().build()
         if self.distributed:
             for parameter in self._params:
@@ -155,7 +157,7 @@ class JointActionLearner(TorchLearner):
                 optimizer = self._named_optimizers.pop(name)
                 for parameter in self._optimizer_parameters.pop(optimizer):
                     self._params.pop(parameter, None)
-                self._optimizer_lr_schedules.pop(optimizer, None)
+                self._learning_rates.pop(optimizer)
         self._last_updates.clear()
         spec = super().remove_module(module_id, **kwargs)
         self._add_groups(i for group in affected for i in group.ids if i != module_id)
@@ -171,21 +173,28 @@ class JointActionLearner(TorchLearner):
         keys = {module_id: self.group_key(self.config, module_id) for module_id in policies}
         for group in group_policies(policies, keys):
             self._groups.append(group)
-            self._register_optimizers(group)
+            self._register_optimizer(group)
             for module_id in group.ids:
                 self._generators[module_id] = self._seeded_generator(module_id)
 
-    def _register_optimizers(self, group: PolicyGroup) -> None:
+    def _register_optimizer(self, group: PolicyGroup) -> None:
+        """One optimizer for all networks of a group, since each costs time of its own."""
         config = self.config.get_config_for_module(group.ids[0])
-        for name, spec in self.optimizers(group.policy, config).items():
-            parameters = list(spec.parameters)
-            self.register_optimizer(
-                module_id=group.ids[0],
-                optimizer_name=name,
-                optimizer=torch.optim.Adam(parameters, fused=True),
-                params=parameters,
-                lr_or_lr_schedule=spec.lr,
-            )
+        networks = self.trained_parameters(group.policy, config)
+        rates = [make_schedule(n.lr, f"{name}_lr", allow_zero=True) for name, n in networks.items()]
+        optimizer = torch.optim.Adam(
+            [
+                {"params": list(network.parameters), "lr": rate.value(0), "name": name}
+                for (name, network), rate in zip(networks.items(), rates, strict=True)
+            ],
+            fused=True,
+        )
+        self._learning_rates[optimizer] = rates
+        self.register_optimizer(
+            module_id=group.ids[0],
+            optimizer=optimizer,
+            params=[p for network in networks.values() for p in network.parameters],
+        )
 
     def _seeded_generator(self, module_id: str) -> Generator:
         # Several learners start from equal networks; their noise differs.
@@ -284,25 +293,23 @@ class JointActionLearner(TorchLearner):
             gradients = {p: p.grad for p in self._params.values()}
         gradients = {p: g for p, g in gradients.items() if g is not None}
         self._clip_gradients(gradients)
-        for group, _ in self._last_updates:
+        for group, update in self._last_updates:
             absent = [i for i, module_id in enumerate(group.ids) if module_id not in batches]
-            optimizers = [o for _, o in self.get_optimizers_for_module(group.ids[0])]
-            with kept_as_is(tensors_of(optimizers) if absent else [], absent):
-                for optimizer in optimizers:
-                    optimizer.step()
+            optimizer = self.get_optimizer(group.ids[0])
+            rates = self._learning_rates[optimizer]
+            for network, rate in zip(optimizer.param_groups, rates, strict=True):
+                network["lr"] = rate.value(update.env_steps)
+            with kept_as_is(tensors_of(optimizer) if absent else [], absent):
+                optimizer.step()
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Moves target networks and scheduled learning rates on."""
+        """Moves target networks on."""
         for group, update in self._last_updates:
             tau = update.configs[0].tau
             for network, target in self.target_networks(group.policy):
                 torch._foreach_lerp_(
                     list(target.parameters()), [p.detach() for p in network.parameters()], tau
                 )
-        env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
-        for optimizer, schedule in self._optimizer_lr_schedules.items():
-            if schedule.use_schedule:
-                self._set_optimizer_lr(optimizer, schedule.update(timestep=env_steps))
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
         """Not used: policies are computed together, see `losses`."""
@@ -323,13 +330,13 @@ class JointActionLearner(TorchLearner):
             offset += size
 
     def _clip_gradients(self, gradients: Mapping[Any, Tensor]) -> None:
-        """RLlib's `grad_clip`, for each policy and optimizer on its own."""
+        """RLlib's `grad_clip`, for each policy and network on its own."""
         for group, update in self._last_updates:
             config = update.configs[0]
             if config.grad_clip is None:
                 continue
-            for _, optimizer in self.get_optimizers_for_module(group.ids[0]):
-                owned = [p for g in optimizer.param_groups for p in g["params"] if p in gradients]
+            for network in self.get_optimizer(group.ids[0]).param_groups:
+                owned = [p for p in network["params"] if p in gradients]
                 clip_gradients(
                     [gradients[p] for p in owned],
                     config.grad_clip,

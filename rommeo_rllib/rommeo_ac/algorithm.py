@@ -6,7 +6,6 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.utils.typing import LearningRateOrSchedule
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
@@ -35,10 +34,10 @@ class ROMMEOACConfig(JointActionConfig):
         super().__init__(algo_class=algo_class or ROMMEOAC)
         self.alpha: ScheduleSpec = "auto"
         self.kl_coeff: ScheduleSpec = 1.0
-        self.policy_lr: LearningRateOrSchedule = 3e-4
-        self.opponent_model_lr: LearningRateOrSchedule = 3e-4
-        self.opponent_prior_lr: LearningRateOrSchedule = 3e-4
-        self.alpha_lr: LearningRateOrSchedule = 3e-4
+        self.policy_lr: ScheduleSpec = 3e-4
+        self.opponent_model_lr: ScheduleSpec = 3e-4
+        self.opponent_prior_lr: ScheduleSpec = 3e-4
+        self.alpha_lr: ScheduleSpec = 3e-4
         self.prior_window: int | None = None
         self.prior_uniform_weight = 0.05
         self.uniform_opponent_fraction = 0.3
@@ -49,10 +48,10 @@ class ROMMEOACConfig(JointActionConfig):
         *,
         alpha: ScheduleSpec = NotProvided,
         kl_coeff: ScheduleSpec = NotProvided,
-        policy_lr: LearningRateOrSchedule = NotProvided,
-        opponent_model_lr: LearningRateOrSchedule = NotProvided,
-        opponent_prior_lr: LearningRateOrSchedule = NotProvided,
-        alpha_lr: LearningRateOrSchedule = NotProvided,
+        policy_lr: ScheduleSpec = NotProvided,
+        opponent_model_lr: ScheduleSpec = NotProvided,
+        opponent_prior_lr: ScheduleSpec = NotProvided,
+        alpha_lr: ScheduleSpec = NotProvided,
         prior_window: int | None = NotProvided,
         prior_uniform_weight: float = NotProvided,
         uniform_opponent_fraction: float = NotProvided,
@@ -110,7 +109,7 @@ class ROMMEOACConfig(JointActionConfig):
         make_alpha(self.alpha)
         make_schedule(self.kl_coeff, "kl_coeff", allow_zero=True)
         for name in ("policy_lr", "opponent_model_lr", "opponent_prior_lr", "alpha_lr"):
-            self._check_learning_rate(name, getattr(self, name))
+            make_schedule(getattr(self, name), name, allow_zero=True)
         if self.prior_window is not None:
             self._check_count("prior_window", self.prior_window)
         self._check_fraction("prior_uniform_weight", self.prior_uniform_weight)

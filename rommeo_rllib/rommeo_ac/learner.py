@@ -17,7 +17,7 @@ from rommeo_rllib.joint_action.learner import (
     JointActionLearner,
     Losses,
     Metrics,
-    OptimizerSpec,
+    TrainedParameters,
     Update,
 )
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -49,24 +49,26 @@ class ROMMEOACLearner(JointActionLearner):
 
     PER_POLICY_KEYS = frozenset({"alpha", "kl_coeff"})
 
-    def optimizers(
+    def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
-    ) -> dict[str, OptimizerSpec]:
-        """One optimizer a network, so that each can have its own learning rate."""
+    ) -> dict[str, TrainedParameters]:
+        """The four networks, each with a learning rate of its own, and alpha if it is learned."""
         policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
-        optimizers = {
-            "q": OptimizerSpec(list(policy.q_network.parameters()), config.q_lr),
-            "policy": OptimizerSpec(list(policy.policy_network.parameters()), config.policy_lr),
-            "opponent_model": OptimizerSpec(
-                list(policy.opponent_model_network.parameters()), config.opponent_model_lr
+        trained = {
+            "q": (policy.q_network.parameters(), config.q_lr),
+            "policy": (policy.policy_network.parameters(), config.policy_lr),
+            "opponent_model": (
+                policy.opponent_model_network.parameters(),
+                config.opponent_model_lr,
             ),
-            "opponent_prior": OptimizerSpec(
-                list(policy.opponent_prior_network.parameters()), config.opponent_prior_lr
+            "opponent_prior": (
+                policy.opponent_prior_network.parameters(),
+                config.opponent_prior_lr,
             ),
         }
         if isinstance(make_alpha(config.alpha), Auto):
-            optimizers["alpha"] = OptimizerSpec([policy.log_alpha], config.alpha_lr)
-        return optimizers
+            trained["alpha"] = (iter([policy.log_alpha]), config.alpha_lr)
+        return {name: TrainedParameters(list(p), lr) for name, (p, lr) in trained.items()}
 
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
         """Learned and scheduled alphas are not computed together."""
@@ -214,7 +216,7 @@ class _ROMMEOUpdate:
     def _actors_losses(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 18 and Eq. 19, the latter with a fresh conditional action (Eq. 39).
 
-        The policy learns to answer what rho proposes and, in a share of the rows, what it would not.
+        The policy learns to answer what rho proposes and, in a share of rows, what it would not.
 
         Returns:
             The policy's loss and the opponent model's, and the policy's mean entropy, (B,).
