@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -25,6 +25,7 @@ from ray.rllib.utils.metrics import (
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
+from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import agent_action_spaces
 from rommeo_rllib.joint_action.transitions import JointSteps
@@ -44,15 +45,10 @@ class JointActionAlgorithm(Algorithm):
         """Builds env runners, learners and the replay buffer."""
         super().setup(config)
         action_spaces = agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
-        seed = self.config.seed
-        self.replay_buffers = [
-            JointReplayBuffer(
-                self.config.replay_capacity,
-                action_spaces,
-                None if seed is None else seed + replica,
-            )
-            for replica in range(self.config.replicas)
-        ]
+        self._replay = ReplicaReplay(
+            self.config.replicas, self.config.replay_capacity, action_spaces, self.config.seed
+        )
+        self.replay_buffers = self._replay.buffers
         # A local env runner of ours is asked directly, and for its metrics once an iteration.
         self._samples_locally = self.env_runner_group.num_remote_env_runners() == 0 and isinstance(
             self.env_runner, JointActionEnvRunner
@@ -184,15 +180,11 @@ class JointActionAlgorithm(Algorithm):
                 batch = MultiAgentBatch(samples, env_steps=rows)
                 self.learner_group.update(batch=batch, timesteps=timesteps)
 
-    def _batches(self, rows: int) -> dict[str, Batch]:
+    def _batches(self, rows: int) -> Mapping[str, Batch]:
         """A batch for each policy, of each replica."""
         policies, window = self._policies_to_train(), self._prior_window()
-        replicated = self.config.replicas > 1
-        return {
-            replica_id(policy, replica) if replicated else policy: columns
-            for replica, buffer in enumerate(self.replay_buffers)
-            for policy, columns in buffer.sample(policies, rows, prior_window=window).items()
-        }
+        replay = self._replay if self.config.replicas > 1 else self.replay_buffer
+        return replay.sample(policies, rows, prior_window=window)
 
     def _prior_window(self) -> int | None:
         """Most recent env steps that an opponent prior is fitted on; None for the whole replay."""

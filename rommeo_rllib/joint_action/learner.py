@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.utils.deterministic
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
@@ -29,8 +30,14 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
+from rommeo_rllib.joint_action.memory import keep_freed_memory
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replicas import REPLICAS, split_id
+from rommeo_rllib.joint_action.replicas import (
+    REPLICAS,
+    ReplicaBatches,
+    replica_order,
+    split_id,
+)
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
 from rommeo_rllib.noise import (
     NOISE,
@@ -134,6 +141,11 @@ class JointActionLearner(TorchLearner):
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         self._learning_rates: dict[Optimizer, list[Schedule]] = {}
         super().build()
+        # RLlib makes torch deterministic where there is a seed. Torch then also fills all memory
+        # that it hands out, which no result depends on.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if self.config.replicas > 1:
+            keep_freed_memory()
         if self.distributed:
             for parameter in self._params:
                 torch.distributed.broadcast(parameter.data, src=0)
@@ -167,7 +179,7 @@ class JointActionLearner(TorchLearner):
         # Opponents of another kind do not learn here.
         policies = {
             module_id: self.module[module_id]
-            for module_id in sorted(module_ids)
+            for module_id in sorted(module_ids, key=replica_order)
             if isinstance(self.module[module_id], JointActionPolicy)
         }
         keys = {module_id: self.group_key(self.config, module_id) for module_id in policies}
@@ -238,12 +250,13 @@ class JointActionLearner(TorchLearner):
         env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
         self._weights_seq_no += 1
         self.before_gradient_based_update(timesteps=timesteps)
-        columns_by_policy = getattr(batch, "policy_batches", batch)
-        batches = {
-            module_id: columns
-            for module_id, columns in columns_by_policy.items()
-            if self.should_module_be_updated(module_id, batch)
-        }
+        batches = getattr(batch, "policy_batches", batch)
+        if not isinstance(batches, ReplicaBatches):
+            batches = {
+                module_id: columns
+                for module_id, columns in batches.items()
+                if self.should_module_be_updated(module_id, batch)
+            }
         self._last_updates = [
             (group, self._make_update(group, batches, env_steps))
             for group in self._groups
@@ -256,15 +269,18 @@ class JointActionLearner(TorchLearner):
     def _make_update(
         self, group: PolicyGroup, batches: Mapping[str, Any], env_steps: int
     ) -> Update:
-        present = [batches[module_id] for module_id in group.ids if module_id in batches]
-        # A policy without a batch goes along on another's; it is put back after the step.
-        padded = [batches.get(module_id, present[0]) for module_id in group.ids]
-        columns = {
-            name: group.join([torch.as_tensor(one[name]) for one in padded]).to(
-                self._device, non_blocking=True
-            )
-            for name in present[0]
-        }
+        stacked = batches.stacked(group.ids) if isinstance(batches, ReplicaBatches) else None
+        if stacked is None:
+            present = [batches[module_id] for module_id in group.ids if module_id in batches]
+            # A policy without a batch goes along on another's; it is put back after the step.
+            padded = [batches.get(module_id, present[0]) for module_id in group.ids]
+            columns = {
+                name: group.join([torch.as_tensor(one[name]) for one in padded])
+                for name in present[0]
+            }
+        else:
+            columns = {name: torch.as_tensor(column) for name, column in stacked.items()}
+        columns = {n: c.to(self._device, non_blocking=True) for n, c in columns.items()}
         generators = [self._generators[module_id] for module_id in group.ids]
         return Update(
             group.policy,
@@ -283,9 +299,9 @@ class JointActionLearner(TorchLearner):
             self._pending_losses[group.ids[0]].append(
                 {name: loss.detach() for name, loss in losses.items()}
             )
+            rows = next(iter(update.columns.values())).shape[int(group.stacked)]
             for module_id in group.ids:
                 if module_id in batches:
-                    rows = len(next(iter(batches[module_id].values())))
                     self._steps_since_report[module_id] += rows
         gradients = self.compute_gradients({ALL_MODULES: torch.stack(total).sum()})
         if self.distributed:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -29,7 +29,7 @@ PRIOR = "prior_"
 _ABSENT = -1
 _DATA_FILE = "transitions.npz"
 _MANIFEST_FILE = "manifest.json"
-_TRANSITION_COLUMNS = (
+TRANSITION_COLUMNS = (
     Columns.OBS,
     Columns.ACTIONS,
     Columns.REWARDS,
@@ -38,6 +38,11 @@ _TRANSITION_COLUMNS = (
 )
 
 Batch = dict[str, np.ndarray]
+
+ColumnName: TypeAlias = tuple[AgentID, str]
+
+Allocate: TypeAlias = Callable[[ColumnName, tuple[int, ...], np.dtype], np.ndarray]
+"""Makes an array of zeros, given a column's name, shape and type."""
 
 
 class JointReplayBuffer(Checkpointable):
@@ -50,13 +55,18 @@ class JointReplayBuffer(Checkpointable):
         capacity: env steps kept; the oldest goes first.
         action_spaces: the action space of each agent, as RLlib stores its actions.
         seed: seeds the drawing of batches.
+        allocate: makes an array of zeros for a (column's name, shape, dtype).
 
     Raises:
         ValueError: if `capacity` is not positive.
     """
 
     def __init__(
-        self, capacity: int, action_spaces: Mapping[AgentID, gym.Space], seed: int | None = None
+        self,
+        capacity: int,
+        action_spaces: Mapping[AgentID, gym.Space],
+        seed: int | None = None,
+        allocate: Allocate | None = None,
     ):
         if capacity < 1:
             raise ValueError(f"`capacity` is {capacity}; allowed: at least 1 env step.")
@@ -65,6 +75,7 @@ class JointReplayBuffer(Checkpointable):
         self._action_spaces = dict(action_spaces)
         self._joiner = EpisodeJoiner()
         self._rng = np.random.default_rng(seed)
+        self._allocate = allocate or (lambda name, shape, dtype: np.zeros(shape, dtype))
         self._columns: dict[AgentID, dict[str, np.ndarray]] = {}
         # For each agent and row the number of the policy that acted, or _ABSENT.
         self._acted_by = {agent: np.full(capacity, _ABSENT, np.int16) for agent in self.agents}
@@ -115,13 +126,31 @@ class JointReplayBuffer(Checkpointable):
             picked = self._draw(policy, batch_size, self._size)
             if not picked:
                 continue
-            batches[policy] = self._gather(picked, _TRANSITION_COLUMNS)
+            batches[policy] = self._gather(picked, TRANSITION_COLUMNS)
             if prior_window is not None:
                 # A policy that has been absent of late learns from all that it has seen.
                 recent = self._draw(policy, batch_size, min(prior_window, self._size)) or picked
                 prior = self._gather(recent, (Columns.OBS,))
                 batches[policy] |= {PRIOR + name: column for name, column in prior.items()}
         return batches
+
+    def sole_agents(self, policies: Iterable[str]) -> dict[str, AgentID] | None:
+        """The one agent that each policy has always acted for.
+
+        None unless all agents have acted at every stored env step, each by a policy of its own.
+        """
+        agents: dict[str, AgentID] = {}
+        for agent, counts in self._counts.items():
+            number = int(counts[:-1].argmax()) if len(counts) > 1 else 0
+            if counts[number] != self._size or self._size == 0:
+                return None
+            agents[self._policies[number]] = agent
+        return {p: agents[p] for p in policies} if agents.keys() >= set(policies) else None
+
+    def draw_rows(self, size: int, window: int) -> np.ndarray:
+        """Rows among the `window` newest, uniformly with replacement."""
+        age = self._rng.integers(window, size=size)
+        return (self._next_row - 1 - age) % self.capacity
 
     def add_steps(self, steps: JointSteps) -> None:
         """Stores joint transitions; raises as :meth:`add` does."""
@@ -162,8 +191,8 @@ class JointReplayBuffer(Checkpointable):
         )
         if agent not in self._columns:
             self._columns[agent] = {
-                name: np.zeros((self.capacity, *value.shape[1:]), value.dtype)
-                for name, value in zip(_TRANSITION_COLUMNS, values, strict=True)
+                name: self._allocate((agent, name), (self.capacity, *value.shape[1:]), value.dtype)
+                for name, value in zip(TRANSITION_COLUMNS, values, strict=True)
             }
         for column, value in zip(self._columns[agent].values(), values, strict=True):
             column[target] = value[kept]
@@ -218,8 +247,7 @@ class JointReplayBuffer(Checkpointable):
         found: list[np.ndarray] = []
         missing = size
         while missing > 0:
-            age = self._rng.integers(window, size=int(np.ceil(missing * window / count)))
-            rows = (self._next_row - 1 - age) % self.capacity
+            rows = self.draw_rows(int(np.ceil(missing * window / count)), window)
             if count < window:
                 rows = rows[acted_by[rows] == number][:missing]
             found.append(rows)
@@ -235,20 +263,17 @@ class JointReplayBuffer(Checkpointable):
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _gather_agent(self, agent: AgentID, rows: np.ndarray, columns: Sequence[str]) -> Batch:
-        own = self._columns[agent]
-        batch = {name: own[name][rows] for name in columns}
-        if Columns.ACTIONS in batch:
-            batch[Columns.ACTIONS] = encode_actions(
-                self._action_spaces[agent], batch[Columns.ACTIONS]
-            )
         opponents = self._opponents[agent]
         present = [self._present(opponent, rows) for opponent in opponents]
+        if all(acted.all() for acted in present):
+            return gather(self._columns, self._action_spaces, agent, rows, columns)
+        batch = _own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
         actions = [
             self._opponent_actions(opponent, rows, acted)
             for opponent, acted in zip(opponents, present, strict=True)
         ]
         batch[OPPONENT_MASK] = np.stack(present, axis=-1).astype(np.float32)
-        batch[OPPONENT_ACTIONS] = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
+        batch[OPPONENT_ACTIONS] = np.concatenate(actions, -1)
         return batch
 
     def _present(self, agent: AgentID, rows: np.ndarray) -> np.ndarray:
@@ -265,8 +290,6 @@ class JointReplayBuffer(Checkpointable):
             width = gym.spaces.flatdim(space)
             return np.zeros((len(rows), width), np.float32)
         actions = self._columns[opponent][Columns.ACTIONS]
-        if present.all():
-            return encode_actions(space, actions[rows])
         encoded = np.zeros((len(rows), gym.spaces.flatdim(space)), np.float32)
         encoded[present] = encode_actions(space, actions[rows[present]])
         return encoded
@@ -329,10 +352,11 @@ class JointReplayBuffer(Checkpointable):
             self._counts[agent] = np.zeros(len(self._policies) + 1, np.int64)
             self._mark(agent, np.arange(size), _newest(arrays[f"{index}/acted_by"], size))
             columns = {}
-            for name in _TRANSITION_COLUMNS:
+            for name in TRANSITION_COLUMNS:
                 stored = arrays.get(f"{index}/{name}")
                 if stored is not None:
-                    columns[name] = np.zeros((self.capacity, *stored.shape[1:]), stored.dtype)
+                    shape = (self.capacity, *stored.shape[1:])
+                    columns[name] = self._allocate((agent, name), shape, stored.dtype)
                     columns[name][:size] = _newest(stored, size)
             if columns:
                 self._columns[agent] = columns
@@ -394,6 +418,41 @@ class JointReplayBuffer(Checkpointable):
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
         """What RLlib stores to build an equal buffer."""
         return (self.capacity, self._action_spaces), {}
+
+
+def gather(
+    columns: Mapping[AgentID, Mapping[str, np.ndarray]],
+    action_spaces: Mapping[AgentID, gym.Space],
+    agent: AgentID,
+    rows: np.ndarray,
+    names: Sequence[str],
+) -> Batch:
+    """One agent's batch from rows at which everybody acted; see :meth:`JointReplayBuffer.sample`.
+
+    Args:
+        columns: for each agent its columns, whose first axis `rows` counts.
+        action_spaces: the action space of each agent.
+        agent: whose batch.
+        rows: (B,).
+        names: the columns wanted beside the opponents'.
+    """
+    batch = _own_columns(columns[agent], action_spaces[agent], rows, names)
+    opponents = opponents_of(agent, columns)
+    actions = [
+        encode_actions(action_spaces[o], columns[o][Columns.ACTIONS][rows]) for o in opponents
+    ]
+    batch[OPPONENT_MASK] = np.ones((len(rows), len(opponents)), np.float32)
+    batch[OPPONENT_ACTIONS] = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
+    return batch
+
+
+def _own_columns(
+    own: Mapping[str, np.ndarray], space: gym.Space, rows: np.ndarray, names: Sequence[str]
+) -> Batch:
+    batch = {name: own[name][rows] for name in names}
+    if Columns.ACTIONS in batch:
+        batch[Columns.ACTIONS] = encode_actions(space, batch[Columns.ACTIONS])
+    return batch
 
 
 def _newest(array: np.ndarray, count: int) -> np.ndarray:

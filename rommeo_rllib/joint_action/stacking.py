@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from rommeo_rllib.joint_action.networks import STACKABLE
 from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replicas import replica_order
 
 
 class PolicyGroup:
@@ -62,7 +63,7 @@ def group_policies(
 ) -> list[PolicyGroup]:
     """Groups policies of equal shape (and equal key, if keys are given), in sorted order."""
     groups: dict[object, dict[str, JointActionPolicy]] = {}
-    for policy_id in sorted(policies):
+    for policy_id in sorted(policies, key=replica_order):
         policy = policies[policy_id]
         signature: object = policy_id
         if is_stackable(policy):

@@ -1,0 +1,113 @@
+"""Replay of all replicas of a game: a buffer for each, drawn from together where possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+from ray.rllib.core.columns import Columns
+
+from rommeo_rllib.joint_action.replay_buffer import (
+    PRIOR,
+    TRANSITION_COLUMNS,
+    Batch,
+    ColumnName,
+    JointReplayBuffer,
+    gather,
+)
+from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
+from rommeo_rllib.joint_action.spaces import AgentID
+
+
+class ReplicaReplay:
+    """The replay buffers of all replicas.
+
+    Their arrays are parts of common ones: while every agent of every replica acts at every env
+    step, one look-up serves all replicas. What is drawn is what each buffer would draw by itself.
+
+    Args:
+        replicas: their number.
+        capacity: env steps that each buffer keeps.
+        action_spaces: the action space of each agent, as RLlib stores its actions.
+        seed: of the first buffer; the others count up from it.
+
+    Attributes:
+        buffers: one a replica.
+    """
+
+    def __init__(
+        self,
+        replicas: int,
+        capacity: int,
+        action_spaces: Mapping[AgentID, gym.Space],
+        seed: int | None,
+    ):
+        self._capacity = capacity
+        self._action_spaces = dict(action_spaces)
+        self._common: dict[ColumnName, np.ndarray] = {}
+        self._is_common = True
+        self.buffers = [
+            JointReplayBuffer(
+                capacity,
+                action_spaces,
+                None if seed is None else seed + replica,
+                partial(self._allocate, replica, replicas),
+            )
+            for replica in range(replicas)
+        ]
+
+    def sample(
+        self, policies: Sequence[str], batch_size: int, prior_window: int | None = None
+    ) -> Mapping[str, Batch]:
+        """A batch for each replica of each policy, by module id; see `JointReplayBuffer.sample`."""
+        agents = [buffer.sole_agents(policies) for buffer in self.buffers]
+        first, size = agents[0], len(self.buffers[0])
+        alike = all(len(buffer) == size for buffer in self.buffers)
+        if first is None or not (self._is_common and alike and all(a == first for a in agents)):
+            return {
+                replica_id(policy, replica): columns
+                for replica, buffer in enumerate(self.buffers)
+                for policy, columns in buffer.sample(policies, batch_size, prior_window).items()
+            }
+        windows = [size] if prior_window is None else [size, min(prior_window, size)]
+        # (replicas, policies, windows, rows), as rows of the common arrays.
+        rows = np.array(
+            [
+                [[buffer.draw_rows(batch_size, window) for window in windows] for _ in policies]
+                for buffer in self.buffers
+            ]
+        )
+        rows += self._capacity * np.arange(len(self.buffers)).reshape(-1, 1, 1, 1)
+        return ReplicaBatches(
+            {p: self._gather(first[p], rows[:, index]) for index, p in enumerate(policies)}
+        )
+
+    def _gather(self, agent: AgentID, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """One policy's columns, (replicas, B, ...); `rows` is (replicas, windows, B)."""
+        columns: dict[AgentID, dict[str, np.ndarray]] = {}
+        for (owner, name), common in self._common.items():
+            columns.setdefault(owner, {})[name] = common.reshape(-1, *common.shape[2:])
+        take = partial(gather, columns, self._action_spaces, agent)
+        batch = take(rows[:, 0].reshape(-1), TRANSITION_COLUMNS)
+        if rows.shape[1] > 1:
+            recent = take(rows[:, 1].reshape(-1), (Columns.OBS,))
+            batch |= {PRIOR + name: column for name, column in recent.items()}
+        shape = rows[:, 0].shape
+        return {name: column.reshape(*shape, *column.shape[1:]) for name, column in batch.items()}
+
+    def _allocate(
+        self,
+        replica: int,
+        replicas: int,
+        name: ColumnName,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+    ) -> np.ndarray:
+        common = self._common.setdefault(name, np.zeros((replicas, *shape), dtype))
+        if common.shape[1:] != shape or common.dtype != dtype:
+            self._is_common = False
+            return np.zeros(shape, dtype)
+        common[replica] = 0
+        return common[replica]
