@@ -1,24 +1,21 @@
-"""Distributions over actions: squashed Gaussian, categorical, and their product over opponents.
+"""Distributions over actions: Gaussian, squashed Gaussian, categorical, and their product.
 
-An action that the networks see is a flat vector: a continuous action as it is, in [-1, 1] per
-dimension, a discrete one as a one-hot vector. Samples are handed on as *latent* actions: `u` with
-`action = tanh(u)` for a continuous dimension, the one-hot vector itself for a discrete one. A
-log-probability is always that of the action, but it is computed from the latent one, so that no
-sampled action has to go through atanh, which loses all precision near the bounds.
+They work on *latent* actions (see `rommeo_rllib.components`). A log-probability is always that of
+the action, but it is computed from the latent one, so that no sampled action has to go through
+atanh, which loses all precision near the bounds.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rommeo_rllib.components import ActionComponent, group, join
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 
 MIN_STD = 0.01
@@ -26,27 +23,6 @@ MIN_STD = 0.01
 
 MAX_LOG_STD = 2.0
 """A wider Gaussian, squashed, has nearly all of its mass at the two bounds."""
-
-MAX_REPLAYED_ACTION = 1.0 - 1e-6
-"""Actions from elsewhere (replay, other policies) are moved inside the open interval by this."""
-
-
-@dataclass(frozen=True)
-class ActionComponent:
-    """One part of an action: a continuous vector of `size` dimensions or a choice among `size`."""
-
-    kind: Literal["continuous", "discrete"]
-    size: int
-
-    @property
-    def num_parameters(self) -> int:
-        """Outputs that a network needs to describe a distribution of this part."""
-        return 2 * self.size if self.kind == "continuous" else self.size
-
-    @property
-    def log_uniform(self) -> float:
-        """Log-density (or log-probability) of the uniform distribution of this part."""
-        return -self.size * math.log(2.0) if self.kind == "continuous" else -math.log(self.size)
 
 
 class ComponentDistribution(Protocol):
@@ -65,11 +41,11 @@ class ComponentDistribution(Protocol):
         ...
 
 
-class SquashedGaussian:
-    """`tanh(u)` with `u` from a diagonal Gaussian.
+class Gaussian:
+    """A diagonal Gaussian, for actions without bounds.
 
     Args:
-        parameters: (..., 2 * size); the means of u, then the logarithms of its standard deviations.
+        parameters: (..., 2 * size); the means, then the logarithms of the standard deviations.
     """
 
     def __init__(self, parameters: Tensor):
@@ -77,18 +53,28 @@ class SquashedGaussian:
         self.std = log_std.clamp(max=MAX_LOG_STD).exp() + MIN_STD
 
     def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
-        """Reparameterised latent sample `u`, (..., size)."""
+        """Reparameterised sample, (..., size)."""
         return self.mean + self.std * noise.normal_like(self.mean)
 
     def log_prob(self, latent: Tensor) -> Tensor:
-        """Log-density of `tanh(latent)` in [-1, 1]^size: (..., size) -> (...)."""
-        standardised = (latent - self.mean) / self.std
-        log_normal = -0.5 * standardised.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
-        return (log_normal - log_tanh_derivative(latent)).sum(-1)
+        """Log-density of `latent`: (..., size) -> (...)."""
+        return self._log_normal(latent).sum(-1)
 
     def mode(self) -> Tensor:
-        """The latent mean, whose tanh is the action's median."""
+        """The mean."""
         return self.mean
+
+    def _log_normal(self, latent: Tensor) -> Tensor:
+        standardised = (latent - self.mean) / self.std
+        return -0.5 * standardised.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
+
+
+class SquashedGaussian(Gaussian):
+    """`tanh(u)` with `u` from a diagonal Gaussian, whose latent mean gives the action's median."""
+
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-density of `tanh(latent)` in [-1, 1]^size: (..., size) -> (...)."""
+        return (self._log_normal(latent) - log_tanh_derivative(latent)).sum(-1)
 
 
 class OneHotCategorical:
@@ -125,20 +111,11 @@ def log_tanh_derivative(latent: Tensor) -> Tensor:
     return 2.0 * (math.log(2.0) - magnitude - F.softplus(-2.0 * magnitude))
 
 
-_DISTRIBUTIONS: dict[str, type[SquashedGaussian] | type[OneHotCategorical]] = {
+_DISTRIBUTIONS: dict[str, type[Gaussian] | type[OneHotCategorical]] = {
     "continuous": SquashedGaussian,
+    "unbounded": Gaussian,
     "discrete": OneHotCategorical,
 }
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Neighbouring components of the same kind and size, computed in one go."""
-
-    component: ActionComponent
-    count: int
-    action: slice
-    parameters: slice
 
 
 class ProductDistribution:
@@ -147,8 +124,9 @@ class ProductDistribution:
     Args:
         components: in the order of the flat action.
         parameters: (..., num_parameters(components)).
-        uniform_weight: share of a uniform distribution mixed into each component's probabilities.
-            It concerns `log_prob` and `kl_divergence` (as the second argument) only.
+        uniform_weight: share of a uniform distribution (a wide one where there are no bounds, see
+            `ActionComponent.log_broad`) mixed into each component's probabilities. It concerns
+            `log_prob` and `kl_divergence` (as the second argument) only.
     """
 
     def __init__(
@@ -160,7 +138,7 @@ class ProductDistribution:
         self.components = tuple(components)
         self.parameters = parameters
         self.uniform_weight = uniform_weight
-        self._groups = _group(self.components)
+        self._groups = group(self.components)
         self._parts: list[ComponentDistribution] = [
             _DISTRIBUTIONS[g.component.kind](
                 parameters[..., g.parameters].unflatten(-1, (g.count, g.component.num_parameters))
@@ -187,18 +165,19 @@ class ProductDistribution:
 
     def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
-        return _join([part.rsample(noise).flatten(-2) for part in self._parts])
+        return join([part.rsample(noise).flatten(-2) for part in self._parts])
 
     def mode(self) -> Tensor:
         """Latent action of a greedy agent, (..., action size)."""
-        return _join([part.mode().flatten(-2) for part in self._parts])
+        return join([part.mode().flatten(-2) for part in self._parts])
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-probability of each component's action: (..., action size) -> (..., components)."""
-        return _join(
+        return join(
             [
-                self._mixed(part.log_prob(_unflatten(latent, g)), g.component)
+                self._mixed(part.log_prob(own), g.component, own)
                 for part, g in zip(self._parts, self._groups, strict=True)
+                for own in [g.unflatten(latent)]
             ]
         )
 
@@ -210,114 +189,48 @@ class ProductDistribution:
         sample.
         """
         terms = []
-        for own, other, group in zip(self._parts, prior._parts, self._groups, strict=True):
+        for own, other, g in zip(self._parts, prior._parts, self._groups, strict=True):
             if isinstance(own, OneHotCategorical) and isinstance(other, OneHotCategorical):
-                log_prior = prior._mixed(other.log_probs, group.component)
+                log_prior = prior._mixed(other.log_probs, g.component)
                 terms.append((own.log_probs.exp() * (own.log_probs - log_prior)).sum(-1))
             else:
-                part = _unflatten(latent, group)
-                log_prior = prior._mixed(other.log_prob(part), group.component)
+                part = g.unflatten(latent)
+                log_prior = prior._mixed(other.log_prob(part), g.component, part)
                 terms.append(own.log_prob(part) - log_prior)
-        return _join(terms)
+        return join(terms)
 
-    @property
-    def class_log_probs(self) -> Tensor:
-        """Log-probabilities of all classes, (..., n); for a single discrete component only."""
-        (part,) = self._parts
-        if not isinstance(part, OneHotCategorical) or part.log_probs.shape[-2] != 1:
-            raise TypeError(f"{self.components} is not a single discrete component.")
-        return part.log_probs.squeeze(-2)
+    def class_log_probs(self, choices: Tensor | None = None) -> Tensor:
+        """Log-probabilities of all joint choices, for discrete components only.
 
-    def _mixed(self, log_prob: Tensor, component: ActionComponent) -> Tensor:
-        if self.uniform_weight == 0.0:
+        Args:
+            choices: of :func:`all_actions`, (N, action size); needed for several components only.
+
+        Returns:
+            (..., N).
+
+        Raises:
+            TypeError: if a component is not discrete, or there are several and no `choices`.
+        """
+        parts = [part for part in self._parts if isinstance(part, OneHotCategorical)]
+        if len(parts) < len(self._parts):
+            raise TypeError(f"{self.components} are not all discrete.")
+        log_probs = join([part.log_probs.flatten(-2) for part in parts])
+        if len(self.components) == 1:
+            return log_probs
+        if choices is None:
+            raise TypeError(f"{self.components} are several; `choices` must list their actions.")
+        # A joint choice is as likely as its parts together: the sum of their logarithms.
+        return log_probs @ choices.mT
+
+    def _mixed(
+        self, log_prob: Tensor, component: ActionComponent, latent: Tensor | None = None
+    ) -> Tensor:
+        """`log_prob` of latent actions, or of each class of a choice, mixed with the broadest."""
+        weight = self.uniform_weight
+        if weight == 0.0:
             return log_prob
-        uniform = torch.full_like(log_prob, math.log(self.uniform_weight) + component.log_uniform)
-        return torch.logaddexp(math.log1p(-self.uniform_weight) + log_prob, uniform)
-
-
-def num_parameters(components: Sequence[ActionComponent]) -> int:
-    """Outputs that a network needs to describe a product distribution of `components`."""
-    return sum(component.num_parameters for component in components)
-
-
-def all_actions(components: Sequence[ActionComponent], at_most: int) -> Tensor | None:
-    """All joint choices as one-hot vectors, (N, action size).
-
-    None if a component is continuous or there are more than `at_most` choices.
-    """
-    sizes = [component.size for component in components]
-    if any(c.kind == "continuous" for c in components) or math.prod(sizes) > at_most:
-        return None
-    choices = torch.cartesian_prod(*map(torch.arange, sizes)).reshape(-1, len(sizes))
-    one_hots = [F.one_hot(c, n) for c, n in zip(choices.unbind(-1), sizes, strict=True)]
-    return torch.cat(one_hots, dim=-1).float()
-
-
-def action_size(components: Sequence[ActionComponent]) -> int:
-    """Length of the flat vector of an action of `components`."""
-    return sum(component.size for component in components)
-
-
-def squash(components: Sequence[ActionComponent], latent: Tensor) -> Tensor:
-    """The actions that latent actions stand for, (..., action size) both."""
-    return _join(
-        [
-            latent[..., g.action].tanh()
-            if g.component.kind == "continuous"
-            else latent[..., g.action]
-            for g in _group(tuple(components))
-        ]
-    )
-
-
-def unsquash(components: Sequence[ActionComponent], actions: Tensor) -> Tensor:
-    """Latent actions of actions that were not sampled here (the replay's): `squash`'s inverse.
-
-    A continuous action at a bound, which no squashed Gaussian can produce but an opponent may, is
-    moved inside by 1e-6.
-    """
-    bound = MAX_REPLAYED_ACTION
-    return _join(
-        [
-            part.clamp(-bound, bound).atanh() if g.component.kind == "continuous" else part
-            for g in _group(tuple(components))
-            for part in [actions[..., g.action]]
-        ]
-    )
-
-
-def uniform_latent(
-    components: Sequence[ActionComponent], like: Tensor, noise: Noise = GLOBAL_NOISE
-) -> Tensor:
-    """Latent actions of uniformly random actions, of the shape and type of `like`."""
-    parts = []
-    for g in _group(tuple(components)):
-        uniform = noise.uniform_like(_unflatten(like, g))
-        if g.component.kind == "continuous":
-            # atanh of a uniform variable in (-1, 1), written with the logistic's inverse.
-            parts.append((0.5 * uniform.logit(eps=1e-6)).flatten(-2))
+        if latent is None:
+            log_broad = torch.full_like(log_prob, component.log_uniform)
         else:
-            choice = uniform.argmax(-1)
-            parts.append(F.one_hot(choice, g.component.size).to(like.dtype).flatten(-2))
-    return _join(parts)
-
-
-def _group(components: tuple[ActionComponent, ...]) -> list[_Group]:
-    groups, action, parameter = [], 0, 0
-    for component, run in groupby(components):
-        count = len(list(run))
-        action_end = action + count * component.size
-        parameter_end = parameter + count * component.num_parameters
-        groups.append(
-            _Group(component, count, slice(action, action_end), slice(parameter, parameter_end))
-        )
-        action, parameter = action_end, parameter_end
-    return groups
-
-
-def _unflatten(flat: Tensor, group: _Group) -> Tensor:
-    return flat[..., group.action].unflatten(-1, (group.count, group.component.size))
-
-
-def _join(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+            log_broad = component.log_broad(latent)
+        return torch.logaddexp(math.log1p(-weight) + log_prob, math.log(weight) + log_broad)

@@ -14,12 +14,13 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
+from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     agent_action_spaces,
-    observation_size,
+    check_agents_of_policy,
     shared_opponents,
 )
 from rommeo_rllib.naming import reject_unknown_keys
@@ -175,10 +176,14 @@ class JointActionConfig(AlgorithmConfig):
         ]
         if not ours:
             return multi_spec
-        action_spaces = agent_action_spaces(_env_spaces(env, spaces))
+        env_spaces = _env_spaces(env, spaces)
+        action_spaces = agent_action_spaces(env_spaces)
         for policy in ours:
             spec = multi_spec.rl_module_specs[policy]
             agents = [a for a in action_spaces if self._policy_of(a) == policy]
+            # What connectors make of observations, only the policy's own space tells.
+            if self._env_to_module_connector is None:
+                check_agents_of_policy(policy, agents, env_spaces)
             observation_size(spec.observation_space, f"Policy {policy!r}")
             # A policy to which no agent is mapped at first may get any of them later.
             opponents = shared_opponents(policy, agents or list(action_spaces), action_spaces)
@@ -252,7 +257,10 @@ def training_keys(config_class: type[AlgorithmConfig]) -> set[str]:
 def _env_spaces(env: Any, spaces: dict[str, Any] | None) -> Any:
     if spaces is not None and INPUT_ENV_SINGLE_SPACES in spaces:
         return spaces[INPUT_ENV_SINGLE_SPACES]
-    return getattr(env, "single_action_space", None) or getattr(env, "action_space", None)
+    return (
+        getattr(env, "single_observation_space", None) or getattr(env, "observation_space", None),
+        getattr(env, "single_action_space", None) or getattr(env, "action_space", None),
+    )
 
 
 def _is_number(value: Any) -> bool:

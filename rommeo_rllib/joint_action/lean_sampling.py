@@ -8,7 +8,6 @@ seed, step by step.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections import Counter
@@ -16,15 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
+from rommeo_rllib.joint_action.encoding import decode_actions, env_action
+from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id
-from rommeo_rllib.joint_action.spaces import AgentID, decode_actions, sorted_agents
+from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.joint_action.stacking import PolicyGroup
 from rommeo_rllib.joint_action.transitions import (
     AgentTransitions,
@@ -204,8 +204,7 @@ class LeanSampler:
         game.seed = None
         episode = MultiAgentEpisode(agent_to_module_mapping_fn=self._policy_mapping_fn)
         game.policies = _PolicyOfAgent(episode.module_for)
-        # Copies, as RLlib makes them: an environment may use its arrays again.
-        game.observations = _copied(observations)
+        game.observations = _packed(observations)
         game.returns, game.agent_steps = {}, {}
         game.length, game.started, game.ended = 0, time.perf_counter(), False
         for agent in game.observations:
@@ -217,14 +216,14 @@ class LeanSampler:
         for agent, action in actions.items():
             transition = _Transition(game.policies[agent], game.observations[agent], action)
             row[agent] = game.waiting[agent] = transition
-            to_env[agent] = _to_env(game.env.get_action_space(agent), action)
+            to_env[agent] = env_action(game.env.get_action_space(agent), action)
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1
         self._env_steps += game.replica == 0
         if row:  # There are steps at which everybody waits.
             game.rows.append(row)
         observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)
-        observations = _copied(observations)
+        observations = _packed(observations)
         game.length += 1
         self._complete(game, observations, rewards, terminateds, truncateds)
         done_agents = {a for a in (*terminateds, *truncateds) if a != "__all__"}
@@ -323,19 +322,8 @@ def _choose(
     return numbers if stacked else numbers[None]
 
 
-def _copied(observations: Mapping[AgentID, Any]) -> dict[AgentID, Any]:
-    return {
-        agent: value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
-        for agent, value in observations.items()
-    }
-
-
-def _to_env(space: gym.Space, action: Any) -> Any:
-    """An action in [-1, 1] in the environment's own units; a choice as it is."""
-    if isinstance(space, gym.spaces.Box):
-        scaled = space.low + (action + 1.0) * (space.high - space.low) / 2.0
-        return np.clip(scaled, space.low, space.high)
-    return action
+def _packed(observations: Mapping[AgentID, Any]) -> dict[AgentID, np.ndarray]:
+    return {agent: pack(observation) for agent, observation in observations.items()}
 
 
 def _joint_steps(rows: Sequence[_Row], replica: int) -> Iterator[JointSteps]:

@@ -8,17 +8,18 @@ import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
-from torch import Tensor
+from torch import Tensor, nn
 
-from rommeo_rllib.distributions import action_size
-from rommeo_rllib.joint_action.networks import Network, mlp
-from rommeo_rllib.joint_action.spaces import (
-    Opponents,
+from rommeo_rllib.components import action_size
+from rommeo_rllib.joint_action.encoding import (
     action_components,
-    decode_actions,
+    decode_nested_actions,
     encode_observations,
     observation_size,
 )
+from rommeo_rllib.joint_action.image_encoder import ImageEncoder, is_image
+from rommeo_rllib.joint_action.networks import Network, mlp
+from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
 
 OPPONENTS = "opponents"
@@ -62,11 +63,24 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         self.own_action_size = action_size(self.own_components)
         self.opponent_action_size = action_size(self.opponent_components)
         self.observation_size = observation_size(self.observation_space, "A policy")
+        self.encoder = self.build_encoder()
+        if self.encoder is not None:
+            with torch.no_grad():
+                features = self.encoder(torch.zeros(1, self.observation_size))
+            self.observation_size = features.shape[-1]
 
-    @property
-    def acts_discretely(self) -> bool:
-        """Whether the policy's own actions can be counted."""
-        return self.own_components[0].kind == "discrete"
+    def build_encoder(self) -> nn.Module | None:
+        """What turns flat observations into features for all networks; None for no change.
+
+        RLlib's convolutions for images; a subclass may build anything else. It is trained by the
+        Q-function's loss alone, and all other networks see its features as they are.
+
+        Returns:
+            A module from (rows, observation size) to (rows, features).
+        """
+        if is_image(self.observation_space, self.model_config):
+            return ImageEncoder(self.observation_space, self.model_config)
+        return None
 
     def build_network(self, inputs: int, outputs: int, *, layer_norm: bool = False) -> Network:
         """A network as `model_config` describes it (`fcnet_hiddens`, `fcnet_activation`)."""
@@ -78,9 +92,16 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
             layer_norm=layer_norm,
         )
 
-    def encode(self, observations: Tensor) -> Tensor:
-        """Observations as the networks see them, (B, observation size)."""
-        return encode_observations(self.observation_space, observations)
+    def encode(self, observations: Any) -> Tensor:
+        """Observations as the networks see them, (B, observation size).
+
+        Args:
+            observations: packed, (B, ...), or nested as RLlib hands them over.
+        """
+        flat = encode_observations(self.observation_space, observations)
+        if self.encoder is None:
+            return flat
+        return self.encoder(flat.flatten(0, -2)).unflatten(0, flat.shape[:-1])
 
     def act(self, observations: Tensor, explore: bool, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Encoded observations to flat actions, (..., own action size); for subclasses."""
@@ -94,4 +115,4 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
         actions = self.act(self.encode(batch[Columns.OBS]), explore, self.noise)
-        return {Columns.ACTIONS: decode_actions(self.action_space, actions)}
+        return {Columns.ACTIONS: decode_nested_actions(self.action_space, actions)}

@@ -14,7 +14,10 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from rommeo_rllib.joint_action.spaces import AgentID, encode_actions, opponents_of, sorted_agents
+from rommeo_rllib.components import action_size
+from rommeo_rllib.joint_action.encoding import action_components, encode_actions
+from rommeo_rllib.joint_action.packing import packed_shape
+from rommeo_rllib.joint_action.spaces import AgentID, opponents_of, sorted_agents
 from rommeo_rllib.joint_action.transitions import AgentTransitions, EpisodeJoiner, JointSteps
 
 OPPONENT_ACTIONS = "opponent_actions"
@@ -73,6 +76,10 @@ class JointReplayBuffer(Checkpointable):
         self.capacity = capacity
         self.agents = sorted_agents(action_spaces)
         self._action_spaces = dict(action_spaces)
+        self._action_sizes = {
+            agent: action_size(action_components(space, f"Agent {agent!r}"))
+            for agent, space in action_spaces.items()
+        }
         self._joiner = EpisodeJoiner()
         self._rng = np.random.default_rng(seed)
         self._allocate = allocate or (lambda name, shape, dtype: np.zeros(shape, dtype))
@@ -285,12 +292,11 @@ class JointReplayBuffer(Checkpointable):
     def _opponent_actions(
         self, opponent: AgentID, rows: np.ndarray, present: np.ndarray
     ) -> np.ndarray:
-        space = self._action_spaces[opponent]
+        space, width = self._action_spaces[opponent], self._action_sizes[opponent]
         if opponent not in self._columns:
-            width = gym.spaces.flatdim(space)
             return np.zeros((len(rows), width), np.float32)
         actions = self._columns[opponent][Columns.ACTIONS]
-        encoded = np.zeros((len(rows), gym.spaces.flatdim(space)), np.float32)
+        encoded = np.zeros((len(rows), width), np.float32)
         encoded[present] = encode_actions(space, actions[rows[present]])
         return encoded
 
@@ -338,7 +344,7 @@ class JointReplayBuffer(Checkpointable):
             )
         for index, agent in enumerate(self.agents):
             stored, space = arrays.get(f"{index}/{Columns.ACTIONS}"), self._action_spaces[agent]
-            if stored is not None and stored.shape[1:] != space.shape:
+            if stored is not None and stored.shape[1:] != packed_shape(space):
                 raise ValueError(
                     f"The stored replay has actions of the shape {stored.shape[1:]} for agent "
                     f"{agent!r}, whose action space is {space}."

@@ -1,9 +1,4 @@
-"""How spaces of the environment look to the networks.
-
-An observation becomes a flat vector; an action becomes a flat vector of components (see
-`rommeo_rllib.distributions`). Actions are those that RLlib stores: a bounded Box normalised to
-[-1, 1], a Discrete choice as it is.
-"""
+"""Who the agents are, whom each of them models, and which of them may share a policy."""
 
 from __future__ import annotations
 
@@ -13,88 +8,18 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import gymnasium as gym
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from rommeo_rllib.distributions import ActionComponent, action_size
+from rommeo_rllib.components import ActionComponent, action_size
+from rommeo_rllib.joint_action.encoding import (
+    action_components,
+    layout,
+    observation_size,
+    to_env_units,
+)
 
 AgentID: TypeAlias = Hashable
-
-
-def action_components(space: gym.Space, owner: str) -> tuple[ActionComponent, ...]:
-    """The components of an action of `space`.
-
-    Args:
-        space: Discrete, or a bounded Box of floats.
-        owner: who acts in it, for the error.
-
-    Raises:
-        ValueError: if the space is of another kind.
-    """
-    if isinstance(space, gym.spaces.Discrete):
-        return (ActionComponent("discrete", int(space.n)),)
-    if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
-        if not space.is_bounded():
-            raise ValueError(
-                f"{owner} has the action space {space}, which has no bounds in some dimension; "
-                "give the Box finite bounds."
-            )
-        return (ActionComponent("continuous", int(np.prod(space.shape))),)
-    raise ValueError(
-        f"{owner} has the action space {space}; allowed: Discrete and bounded Box of floats."
-    )
-
-
-def encode_actions(space: gym.Space, actions: np.ndarray) -> np.ndarray:
-    """Stored actions as the networks see them: (B, ...) -> float32 (B, action size)."""
-    if isinstance(space, gym.spaces.Discrete):
-        encoded = np.zeros((len(actions), int(space.n)), np.float32)
-        encoded[np.arange(len(actions)), actions.reshape(-1) - space.start] = 1.0
-        return encoded
-    return np.asarray(actions, np.float32).reshape(len(actions), -1)
-
-
-def decode_actions(space: gym.Space, actions: Tensor) -> Tensor:
-    """Actions of the networks as RLlib stores them: (..., action size) -> (..., *space.shape)."""
-    if isinstance(space, gym.spaces.Discrete):
-        return actions.argmax(-1) + int(space.start)
-    assert space.shape is not None
-    return actions.reshape(*actions.shape[:-1], *space.shape)
-
-
-def to_env_units(space: gym.Space, actions: Tensor) -> Tensor:
-    """Continuous actions in [-1, 1] as the environment's own values, (..., action size) both."""
-    assert isinstance(space, gym.spaces.Box)
-    low = torch.as_tensor(space.low, dtype=actions.dtype, device=actions.device).flatten()
-    high = torch.as_tensor(space.high, dtype=actions.dtype, device=actions.device).flatten()
-    return low + 0.5 * (actions + 1.0) * (high - low)
-
-
-def observation_size(space: gym.Space, owner: str) -> int:
-    """Length of the flat vector of an observation.
-
-    Raises:
-        ValueError: if `space` is neither Discrete nor a Box.
-    """
-    if isinstance(space, gym.spaces.Discrete):
-        return int(space.n)
-    if isinstance(space, gym.spaces.Box):
-        return int(np.prod(space.shape))
-    raise ValueError(f"{owner} has the observation space {space}; allowed: Discrete and Box.")
-
-
-def encode_observations(space: gym.Space, observations: Tensor) -> Tensor:
-    """Observations as the networks see them: (..., *space.shape) -> (..., observation size).
-
-    A Discrete observation becomes one-hot, also if it has a single value only.
-    """
-    if isinstance(space, gym.spaces.Discrete):
-        return F.one_hot(observations.long() - int(space.start), int(space.n)).float()
-    assert space.shape is not None
-    leading = observations.shape[: observations.ndim - len(space.shape)]
-    return observations.reshape(*leading, -1).float()
 
 
 def sorted_agents(agents: Iterable[AgentID]) -> list[AgentID]:
@@ -134,12 +59,8 @@ class Opponents:
     def to_env_units(self, actions: Tensor) -> Tensor:
         """The continuous ones among flat actions in [-1, 1], in the environment's own units."""
         sizes = [action_size(opponent) for opponent in self.components]
-        continuous = [
-            to_env_units(space, part)
-            for space, part in zip(self.action_spaces, actions.split(sizes, dim=-1), strict=True)
-            if isinstance(space, gym.spaces.Box)
-        ]
-        return torch.cat(continuous, dim=-1) if continuous else actions[..., :0]
+        parts = zip(self.action_spaces, actions.split(sizes, dim=-1), strict=True)
+        return torch.cat([to_env_units(space, part) for space, part in parts], dim=-1)
 
 
 def _repeat(mask: Tensor, counts: Sequence[int]) -> Tensor:
@@ -186,10 +107,40 @@ def agent_action_spaces(env_spaces: Any) -> dict[AgentID, gym.Space]:
         ValueError: if the environment does not say which agent has which space.
     """
     space = env_spaces[1] if isinstance(env_spaces, tuple | list) else env_spaces
+    return _by_agent(space, "action")
+
+
+def check_agents_of_policy(policy: str, agents: Sequence[AgentID], env_spaces: Any) -> None:
+    """Checks that a policy can see and do what all of its `agents` see and do.
+
+    Args:
+        policy: its id.
+        agents: those that are mapped to it.
+        env_spaces: RLlib's pair of (observation, action) spaces.
+
+    Raises:
+        ValueError: if an agent's space is not supported, or two agents' spaces differ; it names
+            the agents and the spaces.
+    """
+    observation_spaces = _by_agent(env_spaces[0], "observation")
+    action_spaces = _by_agent(env_spaces[1], "action")
+    for agent in agents:
+        observation_size(observation_spaces[agent], f"Agent {agent!r}")
+        for kind, spaces in (("observation", observation_spaces), ("action", action_spaces)):
+            one, other = spaces[agents[0]], spaces[agent]
+            # Actions are normalised, so that other bounds of a Box do no harm.
+            if layout(one, bounds=kind != "action") != layout(other, bounds=kind != "action"):
+                raise ValueError(
+                    f"Policy {policy!r} is shared by the agents {agents[0]!r} and {agent!r}, whose "
+                    f"{kind} spaces differ: {one} and {other}. Give each its own policy."
+                )
+
+
+def _by_agent(space: Any, kind: str) -> dict[AgentID, gym.Space]:
     if not isinstance(space, gym.spaces.Dict):
         raise ValueError(
-            f"The environment's action space is {space}; a multi-agent environment must give "
-            "`action_spaces`, a dict with one space for each of `possible_agents`."
+            f"The environment's {kind} space is {space}; a multi-agent environment must give "
+            f"`{kind}_spaces`, a dict with one space for each of `possible_agents`."
         )
     spaces: dict[Any, gym.Space] = dict(space.spaces)
     return {agent: spaces[agent] for agent in sorted_agents(spaces)}

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from rommeo_rllib.joint_action.encoding import layout
 from rommeo_rllib.joint_action.networks import STACKABLE
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_order
@@ -94,8 +95,8 @@ def kept_as_is(tensors: Sequence[Tensor], rows: Sequence[int]) -> Iterator[None]
 def _signature(policy: JointActionPolicy) -> object:
     shapes = tuple((name, tuple(p.shape)) for name, p in policy.named_parameters())
     activations = tuple(type(m).__name__ for m in policy.modules())
-    spaces = (policy.observation_size, policy.own_components, policy.opponent_components)
-    return (type(policy), str(policy.observation_space), spaces, shapes, activations)
+    spaces = (policy.observation_space, policy.action_space, *policy.opponents.action_spaces)
+    return (type(policy), tuple(map(layout, spaces)), shapes, activations)
 
 
 def _stack(policies: Sequence[JointActionPolicy]) -> JointActionPolicy:

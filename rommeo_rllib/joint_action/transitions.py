@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.spaces.space_utils import batch
 
+from rommeo_rllib.joint_action.packing import pack_batch
 from rommeo_rllib.joint_action.spaces import AgentID
 
 
@@ -229,7 +232,7 @@ def _transitions(
     episode: MultiAgentEpisode,
     skip: int = 0,
 ) -> AgentTransitions:
-    observations = np.asarray(agent_episode.get_observations())[skip:]
+    observations = _packed(agent_episode.get_observations())[skip:]
     rewards = np.asarray(agent_episode.get_rewards(), np.float32)[skip:]
     if not np.isfinite(rewards).all():
         worst = int(np.flatnonzero(~np.isfinite(rewards))[0])
@@ -247,8 +250,14 @@ def _transitions(
         policy=str(agent_episode.module_id),
         rows=rows,
         obs=observations[:-1],
-        actions=np.asarray(agent_episode.get_actions())[skip:],
+        actions=_packed(agent_episode.get_actions())[skip:],
         rewards=rewards,
         next_obs=observations[1:],
         terminated=terminated,
     )
+
+
+def _packed(values: Any) -> np.ndarray:
+    """Observations or actions of an episode: a list of values, or a nest of arrays."""
+    nested_list = isinstance(values, list) and isinstance(values[0], Mapping | tuple)
+    return pack_batch(batch(values) if nested_list else values)

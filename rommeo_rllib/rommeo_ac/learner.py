@@ -11,7 +11,9 @@ from ray.rllib.core.columns import Columns
 from torch import Tensor, nn
 
 from rommeo_rllib import objective
-from rommeo_rllib.distributions import ProductDistribution, squash, uniform_latent, unsquash
+from rommeo_rllib.components import broad_latent, squash, unsquash
+from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
 from rommeo_rllib.joint_action.learner import (
     JointActionLearner,
@@ -22,7 +24,6 @@ from rommeo_rllib.joint_action.learner import (
 )
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK, PRIOR
-from rommeo_rllib.joint_action.spaces import to_env_units
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
 
@@ -55,7 +56,7 @@ class ROMMEOACLearner(JointActionLearner):
         """The four networks, each with a learning rate of its own, and alpha if it is learned."""
         policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
         trained = {
-            "q": (policy.q_network.parameters(), config.q_lr),
+            "q": (policy.q_parameters, config.q_lr),
             "policy": (policy.policy_network.parameters(), config.policy_lr),
             "opponent_model": (
                 policy.opponent_model_network.parameters(),
@@ -101,7 +102,9 @@ class _ROMMEOUpdate:
         self.config = cast("ROMMEOACConfig", update.configs[0])
         self.batch = batch = update.columns
         self.noise = update.noise
-        self.observations = policy.encode(batch[Columns.OBS])
+        self.encoded = policy.encode(batch[Columns.OBS])
+        # An encoder learns from the Q-function's loss alone.
+        self.observations = self.encoded.detach()
         self.opponent_actions = batch[OPPONENT_ACTIONS]
         self.component_mask = policy.opponents.component_mask(batch[OPPONENT_MASK])
         self.action_mask = policy.opponents.action_mask(batch[OPPONENT_MASK])
@@ -167,7 +170,7 @@ class _ROMMEOUpdate:
         policy = self.policy
         opponents = squash(policy.opponent_components, opponent_model.mode())
         named = {OPPONENT_MODEL_MEAN: policy.opponents.to_env_units(opponents)}
-        if not policy.acts_discretely:
+        if any(component.kind != "discrete" for component in policy.own_components):
             own = policy.policy(self.observations, opponents).mode()
             own = squash(policy.own_components, own)
             named[POLICY_MEAN] = to_env_units(policy.action_space, own)
@@ -184,7 +187,7 @@ class _ROMMEOUpdate:
             target = objective.td_target(
                 target, batch[Columns.TERMINATEDS], self._next_value(), self.config.gamma
             )
-        q = self.policy.q(self.observations, batch[Columns.ACTIONS], self.opponent_actions)
+        q = self.policy.q(self.encoded, batch[Columns.ACTIONS], self.opponent_actions)
         return objective.q_loss(q, target).mean(-1)
 
     @torch.no_grad()
@@ -230,7 +233,7 @@ class _ROMMEOUpdate:
         answered = scale_gradient(latent[..., :proposed, :, :], rows / proposed)
         if proposed < rows:
             others = latent[..., proposed:, :, :].detach()
-            uniform = uniform_latent(self.policy.opponent_components, others, self.noise)
+            uniform = broad_latent(self.policy.opponent_components, others, self.noise)
             answered = torch.cat([answered, uniform], dim=-3)
         response_value, entropy = self._response_value(self.observations, answered)
         response_value, entropy = response_value.squeeze(-1), entropy.squeeze(-1)
@@ -274,8 +277,8 @@ class _ROMMEOUpdate:
         opponents = opponents * self.action_mask.unsqueeze(-2)
         observations = observations.unsqueeze(-2).expand(*opponents.shape[:-1], -1)
         conditional = policy.policy(observations, opponents)
-        if policy.acts_discretely:
-            log_probs = conditional.class_log_probs
+        if policy.counts_own_actions:
+            log_probs = conditional.class_log_probs(policy.all_own_actions)
             q = policy.q(observations, None, opponents, target=target)
             value = objective.expected_response_value(q, log_probs, self.row_alpha.unsqueeze(-1))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
@@ -305,7 +308,8 @@ class _ROMMEOUpdate:
         policy, batch = self.policy, self.batch
         prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
         if prefix:
-            prior = _given(policy.encode(batch[prefix + Columns.OBS]), policy.opponent_prior)
+            observations = policy.encode(batch[prefix + Columns.OBS]).detach()
+            prior = _given(observations, policy.opponent_prior)
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
         return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean(-1)

@@ -163,3 +163,38 @@ class PaidPerStepEnv(MultiAgentEnv):
 
     def _observe(self) -> dict[str, int]:
         return dict.fromkeys(self.agents, self.time if self.sees_time else 0)
+
+
+class AnySpacesEnv(MultiAgentEnv):
+    """Random observations of any spaces; refuses actions that are not in theirs.
+
+    Args:
+        config: "spaces", for each agent its (observation space, action space); "length" of an
+            episode.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        super().__init__()
+        self.length = config.get("length", 5)
+        self.possible_agents = self.agents = sorted(config["spaces"])
+        self.observation_spaces = {a: s[0] for a, s in config["spaces"].items()}
+        self.action_spaces = {a: s[1] for a, s in config["spaces"].items()}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        if seed is not None:
+            for agent in self.agents:
+                self.observation_spaces[agent].seed(seed)
+        self.time = 0
+        return self._observe(), {}
+
+    def step(self, action_dict: Mapping[str, Any]):
+        for agent, action in action_dict.items():
+            if not self.action_spaces[agent].contains(action):
+                raise ValueError(f"{agent} did {action!r}, not in {self.action_spaces[agent]}")
+        self.time += 1
+        rewards = dict.fromkeys(self.agents, 1.0)
+        ends = {"__all__": self.time == self.length}
+        return self._observe(), rewards, ends, {"__all__": False}, {}
+
+    def _observe(self) -> dict[str, Any]:
+        return {agent: self.observation_spaces[agent].sample() for agent in self.agents}

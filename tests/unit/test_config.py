@@ -185,8 +185,8 @@ def test_each_policy_is_told_the_form_of_its_opponents_actions():
 
 
 def test_a_space_that_cannot_be_served_is_refused_with_its_agent():
-    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.MultiBinary(2))
-    with pytest.raises(ValueError, match=r"Agent 'player_1' has the action space MultiBinary"):
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Text(2))
+    with pytest.raises(ValueError, match=r"Agent 'player_1' has the action space Text"):
         make_config().get_multi_rl_module_spec(spaces=spaces)
 
 

@@ -9,25 +9,30 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from rommeo_rllib.distributions import (
-    MIN_STD,
+from rommeo_rllib.components import (
+    WIDE_STD,
     ActionComponent,
+    action_size,
+    all_actions,
+    broad_latent,
+    num_parameters,
+    squash,
+    unsquash,
+)
+from rommeo_rllib.distributions import (
+    MAX_LOG_STD,
+    MIN_STD,
     OneHotCategorical,
     ProductDistribution,
     SquashedGaussian,
-    action_size,
-    all_actions,
     log_tanh_derivative,
-    num_parameters,
-    squash,
-    uniform_latent,
-    unsquash,
 )
 
 BOX = ActionComponent("continuous", 2)
 LINE = ActionComponent("continuous", 1)
 CHOICE = ActionComponent("discrete", 3)
 COIN = ActionComponent("discrete", 2)
+FREE = ActionComponent("unbounded", 2)
 MIXED = [BOX, CHOICE, CHOICE, LINE, COIN]
 
 
@@ -197,14 +202,59 @@ def test_a_product_is_its_components_one_by_one(components, leading):
         at, start = at + component.size, start + component.num_parameters
 
 
-def test_class_log_probs_need_a_single_discrete_component():
+def test_log_probabilities_of_all_classes_of_one_choice():
     torch.testing.assert_close(
-        ProductDistribution([CHOICE], torch.zeros(2, 3)).class_log_probs,
+        ProductDistribution([CHOICE], torch.zeros(2, 3)).class_log_probs(),
         torch.full((2, 3), -math.log(3)),
     )
-    for components in ([CHOICE, CHOICE], [LINE]):
-        with pytest.raises(TypeError, match="single discrete"):
-            _ = ProductDistribution(components, parameters_of(components, 2)).class_log_probs
+
+
+def test_log_probabilities_of_all_joint_choices():
+    components = [CHOICE, COIN, COIN]
+    distribution = ProductDistribution(components, parameters_of(components, 4))
+    choices = all_actions(components, at_most=12)
+    found = distribution.class_log_probs(choices)
+    expected = distribution.unsqueeze(-2).log_prob(choices).sum(-1)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(4))
+
+
+def test_class_log_probs_need_discrete_components_and_a_list_of_several():
+    for components, message in (([LINE], "not all discrete"), ([CHOICE, COIN], "`choices`")):
+        with pytest.raises(TypeError, match=message):
+            ProductDistribution(components, parameters_of(components, 2)).class_log_probs()
+
+
+def test_an_unbounded_components_density_is_the_normal_one():
+    parameters = parameters_of([FREE], 50)
+    latent = 10.0 * torch.randn(50, 2)
+    mean, log_std = parameters.numpy().T.reshape(2, 2, 50)
+    expected = stats.norm.logpdf(
+        latent.numpy().T, mean, np.exp(log_std.clip(max=MAX_LOG_STD)) + MIN_STD
+    ).sum(0)
+    found = ProductDistribution([FREE], parameters).log_prob(latent).squeeze(-1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_unbounded_actions_are_the_samples_themselves():
+    latent = ProductDistribution([LINE, FREE], parameters_of([LINE, FREE], 50)).rsample() * 10
+    actions = squash([LINE, FREE], latent)
+    torch.testing.assert_close(actions[:, 1:], latent[:, 1:])
+    assert actions[:, 0].abs().max() <= 1
+    torch.testing.assert_close(unsquash([LINE, FREE], actions)[:, 1:], latent[:, 1:])
+
+
+def test_an_unbounded_prior_is_mixed_with_a_wide_normal_distribution():
+    parameters, weight = torch.tensor([[5.0, -5.0, -3.0, -3.0]]), 0.2
+    latent = torch.zeros(1, 2)
+    found = ProductDistribution([FREE], parameters, uniform_weight=weight).log_prob(latent)
+    wide = 2 * stats.norm.logpdf(0.0, 0.0, WIDE_STD) + math.log(weight)
+    assert found.item() == pytest.approx(wide, rel=1e-4)
+
+
+def test_broad_unbounded_actions_are_normal():
+    latent = broad_latent([FREE], torch.empty(20_000, 2)).flatten().numpy()
+    assert stats.kstest(latent, stats.norm(0, WIDE_STD).cdf).pvalue > 1e-3
 
 
 def test_another_leading_axis_changes_nothing():
@@ -304,7 +354,7 @@ def test_actions_at_the_bounds_have_finite_log_probabilities():
 
 def test_uniform_latent_actions_are_uniform_actions():
     components = [BOX, CHOICE, LINE]
-    latent = uniform_latent(components, torch.empty(20_000, action_size(components)))
+    latent = broad_latent(components, torch.empty(20_000, action_size(components)))
     actions = squash(components, latent)
     for column in (0, 1, 5):
         uniform = stats.uniform(-1, 2)
@@ -331,3 +381,4 @@ def test_all_joint_choices_are_listed_once(components):
 def test_choices_that_cannot_be_listed():
     assert all_actions([COIN, CHOICE], at_most=5) is None
     assert all_actions([COIN, LINE], at_most=100) is None
+    assert all_actions([COIN, FREE], at_most=100) is None

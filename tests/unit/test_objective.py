@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rommeo_rllib import objective
-from rommeo_rllib.distributions import ActionComponent, ProductDistribution
+from rommeo_rllib.components import ActionComponent
+from rommeo_rllib.distributions import ProductDistribution
 
 OWN, OPPONENTS = 3, 4
 few_examples = settings(max_examples=60, deadline=None)
@@ -193,7 +194,7 @@ def test_descent_on_the_losses_leads_to_eq_10_and_11(alpha, beta):
         rho = ProductDistribution(component, rho_logits[None])
         kl = rho.kl_divergence(prior, rho.mode()).sum()
         # The response's value is that of the expected o ~ rho, at a policy that is held fixed.
-        expected_value = (rho.class_log_probs[0].exp() * value.detach()).sum()
+        expected_value = (rho.class_log_probs()[0].exp() * value.detach()).sum()
         loss = objective.policy_loss(value).sum()
         loss = loss + objective.opponent_model_loss(expected_value, kl, beta)
         optimizer.zero_grad()

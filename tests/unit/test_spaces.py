@@ -1,4 +1,4 @@
-"""Spaces as the networks see them; who the opponents are."""
+"""Who the agents and their opponents are, and who may share a policy."""
 
 from __future__ import annotations
 
@@ -6,105 +6,18 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Text
 
-from rommeo_rllib.distributions import ActionComponent
 from rommeo_rllib.joint_action.spaces import (
     Opponents,
-    action_components,
     agent_action_spaces,
-    decode_actions,
-    encode_actions,
-    encode_observations,
-    observation_size,
+    check_agents_of_policy,
     opponents_of,
     shared_opponents,
     sorted_agents,
-    to_env_units,
 )
 
 PLANE = Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 10.0], np.float32))
-SPACES = {
-    "coin": Discrete(2),
-    "single": Discrete(1),
-    "from_5": Discrete(3, start=5),
-    "from_minus_1": Discrete(3, start=-1),
-    "line": Box(-1.0, 1.0, (1,), np.float32),
-    "plane": Box(-1.0, 1.0, (2,), np.float32),
-    "matrix": Box(-1.0, 1.0, (2, 3), np.float32),
-    "number": Box(-1.0, 1.0, (), np.float32),
-}
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_decoding_undoes_encoding(name):
-    space = SPACES[name]
-    space.seed(0)
-    actions = np.stack([space.sample() for _ in range(20)])
-    encoded = encode_actions(space, actions)
-    (component,) = action_components(space, "A test")
-    assert encoded.shape == (20, component.size)
-    assert encoded.dtype == np.float32
-    decoded = decode_actions(space, torch.from_numpy(encoded)).numpy()
-    np.testing.assert_array_equal(decoded, actions)
-    assert all(space.contains(action.astype(space.dtype)) for action in decoded)
-
-
-def test_a_choice_is_encoded_by_its_place_not_its_number():
-    encoded = encode_actions(Discrete(3, start=5), np.array([5, 7]))
-    np.testing.assert_array_equal(encoded, [[1, 0, 0], [0, 0, 1]])
-
-
-def test_components_of_actions():
-    assert action_components(Discrete(4), "A test") == (ActionComponent("discrete", 4),)
-    assert action_components(PLANE, "A test") == (ActionComponent("continuous", 2),)
-    assert action_components(SPACES["matrix"], "A test") == (ActionComponent("continuous", 6),)
-
-
-@pytest.mark.parametrize(
-    "space",
-    [
-        MultiBinary(3),
-        MultiDiscrete([2, 3]),
-        Dict({"a": Discrete(2)}),
-        Box(0, 255, (4,), np.uint8),
-        Box(-np.inf, np.inf, (2,), np.float32),
-        Box(0.0, np.inf, (1,), np.float32),
-    ],
-)
-def test_an_action_space_that_cannot_be_served_is_named_with_its_agent(space):
-    with pytest.raises(ValueError, match="Agent 'x' has the action space") as error:
-        shared_opponents("p", ["y"], {"x": space, "y": Discrete(2)})
-    assert str(space) in str(error.value)
-
-
-def test_a_bounded_action_in_the_environments_units():
-    actions = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.5]])
-    expected = torch.tensor([[-1.0, 0.0], [3.0, 10.0], [1.0, 7.5]])
-    torch.testing.assert_close(to_env_units(PLANE, actions), expected)
-
-
-@pytest.mark.parametrize(
-    ("space", "size"),
-    [(Discrete(1), 1), (Discrete(5, start=2), 5), (PLANE, 2), (Box(0, 1, (2, 3)), 6)],
-)
-def test_observations_become_flat_vectors(space, size):
-    space.seed(0)
-    assert observation_size(space, "A test") == size
-    samples = np.stack([space.sample() for _ in range(4)])
-    encoded = encode_observations(space, torch.from_numpy(samples))
-    assert encoded.shape == (4, size)
-    assert encoded.dtype == torch.float32
-    if isinstance(space, Discrete):
-        assert (encoded.sum(-1) == 1).all()
-        np.testing.assert_array_equal(encoded.argmax(-1) + space.start, samples)
-    else:
-        np.testing.assert_array_equal(encoded, samples.reshape(4, -1))
-
-
-def test_an_observation_space_that_cannot_be_served_is_named():
-    with pytest.raises(ValueError, match=r"Policy 'p' has the observation space Dict"):
-        observation_size(Dict({"a": Discrete(2)}), "Policy 'p'")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +53,40 @@ def test_agents_with_unequal_opponents_may_not_share_a_policy():
     shared_opponents("p", ["first", "second"], spaces)
     with pytest.raises(ValueError, match=r"'p' is shared by the agents 'first' and 'third'"):
         shared_opponents("p", ["first", "second", "third"], spaces)
+
+
+def env_spaces(observations, actions):
+    return Dict(observations), Dict(actions)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Discrete(2), Discrete(3)),
+        (Discrete(2), Discrete(2, start=1)),
+        (MultiDiscrete([2, 3]), MultiDiscrete([3, 2])),
+        (Box(-1, 1, (2,)), Box(-1, 1, (3,))),
+        (Dict({"a": Discrete(2)}), Dict({"b": Discrete(2)})),
+    ],
+)
+@pytest.mark.parametrize("kind", ["observation", "action"])
+def test_agents_of_unequal_spaces_may_not_share_a_policy(kind, one, other):
+    unequal, equal = {"x": one, "y": other}, {"x": Discrete(4), "y": Discrete(4)}
+    spaces = env_spaces(unequal, equal) if kind == "observation" else env_spaces(equal, unequal)
+    with pytest.raises(ValueError, match=f"the agents 'x' and 'y', whose {kind} spaces differ"):
+        check_agents_of_policy("p", ["x", "y"], spaces)
+
+
+def test_actions_of_other_bounds_may_share_a_policy():
+    actions = {"x": Box(-1, 1, (2,)), "y": Box(0, 5, (2,))}
+    spaces = env_spaces({"x": Discrete(4), "y": Discrete(4)}, actions)
+    check_agents_of_policy("p", ["x", "y"], spaces)
+
+
+def test_an_observation_space_that_cannot_be_served_is_named_with_its_agent():
+    spaces = env_spaces({"x": Dict({"a": Discrete(2), "b": Text(3)})}, {"x": Discrete(2)})
+    with pytest.raises(ValueError, match=r"Agent 'x' has the observation space Dict.*Text.* in it"):
+        check_agents_of_policy("p", ["x"], spaces)
 
 
 def test_a_lonely_agent_is_refused():
