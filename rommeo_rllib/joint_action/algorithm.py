@@ -46,7 +46,11 @@ class JointActionAlgorithm(Algorithm):
         super().setup(config)
         action_spaces = agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
         self._replay = ReplicaReplay(
-            self.config.replicas, self.config.replay_capacity, action_spaces, self.config.seed
+            self.config.replicas,
+            self.config.replay_capacity,
+            action_spaces,
+            self.config.seed,
+            self.config.opponent_groups,
         )
         self.replay_buffers = self._replay.buffers
         # A local env runner of ours is asked directly, and for its metrics once an iteration.

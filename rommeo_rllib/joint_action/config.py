@@ -10,18 +10,23 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
+from ray.rllib.connectors.connector_v2 import ConnectorV2
+from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
+    OpponentGroups,
     agent_action_spaces,
     check_agents_of_policy,
     shared_opponents,
+    whom_each_models,
 )
 from rommeo_rllib.naming import reject_unknown_keys
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
@@ -51,6 +56,7 @@ class JointActionConfig(AlgorithmConfig):
         self.rollout_fragment_length = 1
         self.env_runner_cls = JointActionEnvRunner
         self.lean_sampling = True
+        self.opponent_groups: OpponentGroups | None = None
         self.replicas = 1
         # Before an episode has ended there is no return to report, which breaks schedulers such as
         # ASHA and PBT: the first iteration should be longer than an episode.
@@ -67,6 +73,7 @@ class JointActionConfig(AlgorithmConfig):
         store_buffer_in_checkpoints: bool = NotProvided,
         replicas: int = NotProvided,
         lean_sampling: bool = NotProvided,
+        opponent_groups: OpponentGroups | None = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -90,6 +97,9 @@ class JointActionConfig(AlgorithmConfig):
                 `kl_coeff`.
             lean_sampling: whether env runners may skip RLlib's episodes and connectors where the
                 configuration has no callbacks and connectors of its own; results are the same.
+            opponent_groups: for some agents, whom each of them models, for example
+                {"agent_0": ["agent_1"], "agent_1": ["agent_0"]}; all other agents are then part of
+                the world to it. An agent that is not named models everybody else.
             **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
                 `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
                 have an effect.
@@ -106,6 +116,7 @@ class JointActionConfig(AlgorithmConfig):
             "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
             "replicas": replicas,
             "lean_sampling": lean_sampling,
+            "opponent_groups": opponent_groups,
         }
         reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
         super().training(**kwargs)
@@ -143,6 +154,19 @@ class JointActionConfig(AlgorithmConfig):
         )
         make_schedule(self.q_lr, "q_lr", allow_zero=True)
         self._check_count("replicas", self.replicas)
+        self._check(
+            "opponent_groups",
+            self.opponent_groups,
+            self.opponent_groups is None or isinstance(self.opponent_groups, Mapping),
+            "None, or a dict from an agent to the agents that it models",
+        )
+        self._check_count("episode_lookback_horizon", self.episode_lookback_horizon)
+        if self._learner_connector is not None:
+            raise ValueError(
+                "`learner_connector` is set; allowed: None, since batches of joint transitions go "
+                "past learner connectors. Let an env-to-module connector rewrite the episodes' "
+                "observations instead: the replay holds what it leaves there."
+            )
         if self.replicas > 1 and (self.num_env_runners or self.num_learners):
             raise ValueError(
                 f"`replicas` is {self.replicas} with {self.num_env_runners} env runners and "
@@ -174,6 +198,7 @@ class JointActionConfig(AlgorithmConfig):
             for policy, spec in multi_spec.rl_module_specs.items()
             if issubclass(spec.module_class, JointActionPolicy)
         ]
+        self._refuse_to_train_others(multi_spec, ours)
         if not ours:
             return multi_spec
         env_spaces = _env_spaces(env, spaces)
@@ -186,7 +211,9 @@ class JointActionConfig(AlgorithmConfig):
                 check_agents_of_policy(policy, agents, env_spaces)
             observation_size(spec.observation_space, f"Policy {policy!r}")
             # A policy to which no agent is mapped at first may get any of them later.
-            opponents = shared_opponents(policy, agents or list(action_spaces), action_spaces)
+            opponents = shared_opponents(
+                policy, agents or list(action_spaces), action_spaces, self.opponent_groups
+            )
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
         if self.replicas > 1:
             multi_spec.rl_module_specs = {
@@ -198,6 +225,17 @@ class JointActionConfig(AlgorithmConfig):
             if self.seed is not None and issubclass(spec.module_class, JointActionPolicy):
                 spec.model_config[INIT_KEY] = self.stream_key(module_id)
         return multi_spec
+
+    def build_env_to_module_connector(
+        self, env: Any = None, spaces: Any = None, device: Any = None
+    ) -> ConnectorV2:
+        """RLlib's pipeline, in which each agent also learns who else acts at this step."""
+        pipeline = super().build_env_to_module_connector(env=env, spaces=spaces, device=device)
+        if self.add_default_connectors_to_env_to_module_pipeline:
+            agents = agent_action_spaces(_env_spaces(env, spaces))
+            modelled = whom_each_models(agents, self.opponent_groups)
+            pipeline.insert_after(AddObservationsFromEpisodesToBatch, AddOpponentMask(modelled))
+        return pipeline
 
     def stream_key(self, module_id: str) -> tuple[int, int]:
         """Numbers that tell a policy's random numbers from all other policies'.
@@ -213,6 +251,17 @@ class JointActionConfig(AlgorithmConfig):
             return self.policy_mapping_fn(agent, None)
         except Exception:  # The user's function may insist on a real episode.
             return None
+
+    def _refuse_to_train_others(self, multi_spec: MultiRLModuleSpec, ours: list[str]) -> None:
+        named = self.policies_to_train
+        for policy in () if named is None or callable(named) else named:
+            spec = multi_spec.rl_module_specs.get(policy)
+            if spec is not None and policy not in ours:
+                raise ValueError(
+                    f"`policies_to_train` names {policy!r}, which is a "
+                    f"{spec.module_class.__name__}; allowed: policies of {self.algo_class.__name__}"
+                    f"'s own kind, here {ours}. It plays without being trained if it is left out."
+                )
 
     def _set_provided(self, values: Mapping[str, Any]) -> Self:
         for name, value in values.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.utils.metrics import (
@@ -36,7 +37,12 @@ from ray.rllib.utils.metrics import (
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS
-from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
+from rommeo_rllib.joint_action.spaces import (
+    AgentID,
+    agent_action_spaces,
+    sorted_agents,
+    whom_each_models,
+)
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
 from rommeo_rllib.joint_action.transitions import has_terminated
 from rommeo_rllib.noise import (
@@ -122,6 +128,10 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 self.config.policy_mapping_fn,
                 self._seed,
                 self._generators,
+                whom_each_models(
+                    agent_action_spaces(self.get_spaces()[INPUT_ENV_SINGLE_SPACES]),
+                    self.config.opponent_groups,
+                ),
             )
 
     @property

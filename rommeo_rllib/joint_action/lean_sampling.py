@@ -89,6 +89,7 @@ class LeanSampler:
         policy_mapping_fn: RLlib's, from agent and episode to policy.
         seed: seeds the environments on their first reset, each with one of its own.
         generators: a stream of random numbers for each module id.
+        modelled: for each agent its opponents, in order.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class LeanSampler:
         policy_mapping_fn: Callable[..., str],
         seed: int | None,
         generators: Mapping[str, torch.Generator],
+        modelled: Mapping[AgentID, Sequence[AgentID]],
     ):
         per_replica = len(envs) // replicas
         self._games = [
@@ -111,6 +113,7 @@ class LeanSampler:
         self._replicas = replicas
         self._policy_mapping_fn = policy_mapping_fn
         self._generators = generators
+        self._modelled = modelled
         self._finished: list[EpisodeResult] = []
         self._ended_rows: list[list[_Row]] = [[] for _ in range(replicas)]
         self._env_steps = 0
@@ -189,11 +192,24 @@ class LeanSampler:
                     np.stack([games[i].observations[agent] for i, agent in one]) for one in batch
                 ]
                 noise = PolicyNoise([self._generators[i] for i in ids], stacked=stacked)
-                chosen = _choose(policy, observed, noise, explore, stacked)
+                mask = self._opponent_mask(games, batch)
+                chosen = _choose(policy, observed, noise, explore, stacked, mask)
                 for one, policy_actions in zip(batch, chosen, strict=True):
                     for (i, agent), action in zip(one, policy_actions, strict=True):
                         actions[i][agent] = action
         return actions
+
+    def _opponent_mask(
+        self, games: Sequence[_Game], batch: Sequence[Sequence[tuple[int, AgentID]]]
+    ) -> np.ndarray | None:
+        """1 for each opponent that acts now, too, (policies, rows, opponents); None if all do."""
+        if all(len(games[i].observations) == len(self._modelled) for one in batch for i, _ in one):
+            return None
+        present = [
+            [[o in games[i].observations for o in self._modelled[agent]] for i, agent in one]
+            for one in batch
+        ]
+        return np.array(present, np.float32)
 
     def _module_id(self, game: _Game, agent: AgentID) -> str:
         policy = game.policies[agent]
@@ -311,13 +327,18 @@ def _choose(
     noise: PolicyNoise,
     explore: bool,
     stacked: bool,
+    opponent_mask: np.ndarray | None,
 ) -> np.ndarray:
     """Actions as RLlib stores them: (policies, rows, ...)."""
     observations = torch.from_numpy(np.stack(observed) if stacked else observed[0])
     device = next(policy.parameters()).device
     with torch.no_grad():
         encoded = policy.encode(observations.to(device))
-        actions = decode_actions(policy.action_space, policy.act(encoded, explore, noise))
+        mask = None
+        if opponent_mask is not None:
+            mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0]).to(device)
+        actions = policy.act(encoded, explore, noise, mask)
+        actions = decode_actions(policy.action_space, actions)
     numbers = actions.cpu().numpy()
     return numbers if stacked else numbers[None]
 

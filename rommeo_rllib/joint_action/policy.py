@@ -19,6 +19,7 @@ from rommeo_rllib.joint_action.encoding import (
 )
 from rommeo_rllib.joint_action.image_encoder import ImageEncoder, is_image
 from rommeo_rllib.joint_action.networks import Network, mlp
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
 
@@ -103,8 +104,25 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
             return flat
         return self.encoder(flat.flatten(0, -2)).unflatten(0, flat.shape[:-1])
 
-    def act(self, observations: Tensor, explore: bool, noise: Noise = GLOBAL_NOISE) -> Tensor:
-        """Encoded observations to flat actions, (..., own action size); for subclasses."""
+    def act(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What to do; for subclasses.
+
+        Args:
+            observations: encoded, (..., observation size).
+            explore: sample, else act greedily.
+            noise: random numbers.
+            opponent_mask: 1 for each opponent that acts at this step, too, (..., opponents); None
+                for all of them.
+
+        Returns:
+            Flat actions, (..., own action size).
+        """
         raise NotImplementedError
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -114,5 +132,6 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         return self._actions(batch, explore=True)
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
-        actions = self.act(self.encode(batch[Columns.OBS]), explore, self.noise)
+        encoded = self.encode(batch[Columns.OBS])
+        actions = self.act(encoded, explore, self.noise, batch.get(OPPONENT_MASK))
         return {Columns.ACTIONS: decode_nested_actions(self.action_space, actions)}

@@ -16,15 +16,18 @@ from ray.rllib.utils.checkpoints import Checkpointable
 
 from rommeo_rllib.components import action_size
 from rommeo_rllib.joint_action.encoding import action_components, encode_actions
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.packing import packed_shape
-from rommeo_rllib.joint_action.spaces import AgentID, opponents_of, sorted_agents
+from rommeo_rllib.joint_action.spaces import (
+    AgentID,
+    OpponentGroups,
+    sorted_agents,
+    whom_each_models,
+)
 from rommeo_rllib.joint_action.transitions import AgentTransitions, EpisodeJoiner, JointSteps
 
 OPPONENT_ACTIONS = "opponent_actions"
 """All opponents' actions at the row's env step, as the networks see them; 0 where absent."""
-
-OPPONENT_MASK = "opponent_mask"
-"""1 for each opponent that acted at the row's env step, else 0."""
 
 PRIOR = "prior_"
 """Prefix of the columns that the opponent prior is fitted on."""
@@ -52,13 +55,14 @@ class JointReplayBuffer(Checkpointable):
     """A ring of joint transitions: a row an env step, with the transitions of all who acted.
 
     Memory is the raw arrays' and grows linearly with the number of agents. Agent ids are sorted;
-    an agent's opponents are all others, in that order.
+    an agent's opponents are all others, or those in its group, in that order.
 
     Args:
         capacity: env steps kept; the oldest goes first.
         action_spaces: the action space of each agent, as RLlib stores its actions.
         seed: seeds the drawing of batches.
         allocate: makes an array of zeros for a (column's name, shape, dtype).
+        opponent_groups: for some agents, whom they model; all others model everybody.
 
     Raises:
         ValueError: if `capacity` is not positive.
@@ -70,6 +74,7 @@ class JointReplayBuffer(Checkpointable):
         action_spaces: Mapping[AgentID, gym.Space],
         seed: int | None = None,
         allocate: Allocate | None = None,
+        opponent_groups: OpponentGroups | None = None,
     ):
         if capacity < 1:
             raise ValueError(f"`capacity` is {capacity}; allowed: at least 1 env step.")
@@ -88,7 +93,8 @@ class JointReplayBuffer(Checkpointable):
         self._acted_by = {agent: np.full(capacity, _ABSENT, np.int16) for agent in self.agents}
         # For each agent how many rows each policy acted in; _ABSENT, -1, is the last entry.
         self._counts = {agent: np.zeros(1, np.int64) for agent in self.agents}
-        self._opponents = {agent: opponents_of(agent, self.agents) for agent in self.agents}
+        self._opponents = whom_each_models(self.agents, opponent_groups)
+        self._opponent_groups = opponent_groups
         self._policies: list[str] = []
         self._size = 0
         self._next_row = 0
@@ -271,9 +277,11 @@ class JointReplayBuffer(Checkpointable):
 
     def _gather_agent(self, agent: AgentID, rows: np.ndarray, columns: Sequence[str]) -> Batch:
         opponents = self._opponents[agent]
+        if not opponents:  # Of a policy that does not learn here: nothing to be known.
+            return _own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
         present = [self._present(opponent, rows) for opponent in opponents]
         if all(acted.all() for acted in present):
-            return gather(self._columns, self._action_spaces, agent, rows, columns)
+            return gather(self._columns, self._action_spaces, agent, opponents, rows, columns)
         batch = _own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
         actions = [
             self._opponent_actions(opponent, rows, acted)
@@ -423,13 +431,14 @@ class JointReplayBuffer(Checkpointable):
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
         """What RLlib stores to build an equal buffer."""
-        return (self.capacity, self._action_spaces), {}
+        return (self.capacity, self._action_spaces), {"opponent_groups": self._opponent_groups}
 
 
 def gather(
     columns: Mapping[AgentID, Mapping[str, np.ndarray]],
     action_spaces: Mapping[AgentID, gym.Space],
     agent: AgentID,
+    opponents: Sequence[AgentID],
     rows: np.ndarray,
     names: Sequence[str],
 ) -> Batch:
@@ -439,11 +448,11 @@ def gather(
         columns: for each agent its columns, whose first axis `rows` counts.
         action_spaces: the action space of each agent.
         agent: whose batch.
+        opponents: whom it models, in order.
         rows: (B,).
         names: the columns wanted beside the opponents'.
     """
     batch = _own_columns(columns[agent], action_spaces[agent], rows, names)
-    opponents = opponents_of(agent, columns)
     actions = [
         encode_actions(action_spaces[o], columns[o][Columns.ACTIONS][rows]) for o in opponents
     ]

@@ -18,7 +18,7 @@ from rommeo_rllib.joint_action.replay_buffer import (
     gather,
 )
 from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
-from rommeo_rllib.joint_action.spaces import AgentID
+from rommeo_rllib.joint_action.spaces import AgentID, OpponentGroups, whom_each_models
 
 
 class ReplicaReplay:
@@ -32,6 +32,7 @@ class ReplicaReplay:
         capacity: env steps that each buffer keeps.
         action_spaces: the action space of each agent, as RLlib stores its actions.
         seed: of the first buffer; the others count up from it.
+        opponent_groups: for some agents, whom they model; all others model everybody.
 
     Attributes:
         buffers: one a replica.
@@ -43,9 +44,11 @@ class ReplicaReplay:
         capacity: int,
         action_spaces: Mapping[AgentID, gym.Space],
         seed: int | None,
+        opponent_groups: OpponentGroups | None = None,
     ):
         self._capacity = capacity
         self._action_spaces = dict(action_spaces)
+        self._modelled = whom_each_models(action_spaces, opponent_groups)
         self._common: dict[ColumnName, np.ndarray] = {}
         self._is_common = True
         self.buffers = [
@@ -54,6 +57,7 @@ class ReplicaReplay:
                 action_spaces,
                 None if seed is None else seed + replica,
                 partial(self._allocate, replica, replicas),
+                opponent_groups,
             )
             for replica in range(replicas)
         ]
@@ -89,7 +93,7 @@ class ReplicaReplay:
         columns: dict[AgentID, dict[str, np.ndarray]] = {}
         for (owner, name), common in self._common.items():
             columns.setdefault(owner, {})[name] = common.reshape(-1, *common.shape[2:])
-        take = partial(gather, columns, self._action_spaces, agent)
+        take = partial(gather, columns, self._action_spaces, agent, self._modelled[agent])
         batch = take(rows[:, 0].reshape(-1), TRANSITION_COLUMNS)
         if rows.shape[1] > 1:
             recent = take(rows[:, 1].reshape(-1), (Columns.OBS,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -18,8 +18,12 @@ from rommeo_rllib.joint_action.encoding import (
     observation_size,
     to_env_units,
 )
+from rommeo_rllib.naming import did_you_mean
 
 AgentID: TypeAlias = Hashable
+
+OpponentGroups: TypeAlias = Mapping[AgentID, Collection[AgentID]]
+"""For some agents, whom they model; all others model everybody."""
 
 
 def sorted_agents(agents: Iterable[AgentID]) -> list[AgentID]:
@@ -27,9 +31,32 @@ def sorted_agents(agents: Iterable[AgentID]) -> list[AgentID]:
     return sorted(agents, key=lambda agent: (type(agent).__name__, agent))
 
 
-def opponents_of(agent: AgentID, agents: Iterable[AgentID]) -> list[AgentID]:
-    """Whom `agent` models: all others, in order."""
-    return [other for other in sorted_agents(agents) if other != agent]
+def whom_each_models(
+    agents: Iterable[AgentID], opponent_groups: OpponentGroups | None = None
+) -> dict[AgentID, list[AgentID]]:
+    """For each agent the opponents that it models, in order: all others, unless it is told whom.
+
+    Raises:
+        ValueError: if `opponent_groups` names an agent that there is not, or an agent itself.
+    """
+    ordered = sorted_agents(agents)
+    groups = opponent_groups or {}
+    for agent, opponents in groups.items():
+        for name in (agent, *opponents):
+            if name not in ordered:
+                raise ValueError(
+                    f"`opponent_groups` names the agent {name!r}; allowed: {ordered}."
+                    f"{did_you_mean(name, map(str, ordered))}"
+                )
+        if agent in opponents:
+            raise ValueError(
+                f"`opponent_groups` lists the agent {agent!r} among its own opponents "
+                f"{list(opponents)}; allowed: others only."
+            )
+    return {
+        agent: [o for o in ordered if o != agent and o in groups.get(agent, ordered)]
+        for agent in ordered
+    }
 
 
 @dataclass(frozen=True)
@@ -71,24 +98,25 @@ def _repeat(mask: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def shared_opponents(
-    policy: str, agents: Sequence[AgentID], action_spaces: Mapping[AgentID, gym.Space]
+    policy: str,
+    agents: Sequence[AgentID],
+    action_spaces: Mapping[AgentID, gym.Space],
+    opponent_groups: OpponentGroups | None = None,
 ) -> Opponents:
     """What a policy that `agents` share sees of its opponents.
 
     Raises:
-        ValueError: if two of the agents see different opponents; it names both.
+        ValueError: if two of the agents see different opponents, naming both, or one sees none.
     """
+    modelled = whom_each_models(action_spaces, opponent_groups)
     for agent, space in action_spaces.items():
         action_components(space, f"Agent {agent!r}")
-    seen = {
-        agent: Opponents(tuple(action_spaces[o] for o in opponents_of(agent, action_spaces)))
-        for agent in agents
-    }
+    seen = {agent: Opponents(tuple(action_spaces[o] for o in modelled[agent])) for agent in agents}
     first, *others = agents
     if not seen[first].components:
         raise ValueError(
-            f"The environment has the agent {first!r} only; an opponent model needs at least one "
-            "other agent."
+            f"The agent {first!r} has nobody to model; an opponent model needs at least one other "
+            f"agent. The environment's are {list(modelled)}."
         )
     for other in others:
         if seen[other].components != seen[first].components:

@@ -22,8 +22,9 @@ from rommeo_rllib.joint_action.learner import (
     TrainedParameters,
     Update,
 )
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK, PRIOR
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, PRIOR
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
 

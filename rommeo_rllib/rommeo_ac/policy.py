@@ -147,11 +147,20 @@ class ROMMEOPolicy(JointActionPolicy):
             return per_dimension * (dimensions + len(choices))
         return sum(0.5 * math.log(options) for options in choices) - dimensions
 
-    def act(self, observations: Tensor, explore: bool, noise: Noise = GLOBAL_NOISE) -> Tensor:
+    def act(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> Tensor:
         """What the agent does, answering what it thinks the others will do."""
         opponent_model = self.opponent_model(observations)
         latent = opponent_model.rsample(noise) if explore else opponent_model.mode()
-        policy = self.policy(observations, squash(self.opponent_components, latent))
+        opponents = squash(self.opponent_components, latent)
+        if opponent_mask is not None:
+            opponents = opponents * self.opponents.action_mask(opponent_mask)
+        policy = self.policy(observations, opponents)
         return squash(self.own_components, policy.rsample(noise) if explore else policy.mode())
 
     def _build_q_network(self) -> Network:

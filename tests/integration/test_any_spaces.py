@@ -14,6 +14,8 @@ from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig, ROMMEOPolicy
 
+pytestmark = pytest.mark.usefixtures("ray_session")
+
 LOSSES = ["q_loss", "policy_loss", "opponent_model_loss", "prior_loss", "policy_entropy"]
 SEEN = Box(-1.0, 1.0, (3,), np.float32)
 IMAGE = Box(0, 255, (8, 8, 3), np.uint8)

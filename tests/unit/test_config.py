@@ -206,3 +206,22 @@ def test_a_policy_needs_to_know_its_opponents():
     )
     with pytest.raises(ValueError, match="lacks 'opponents'"):
         spec.build()
+
+
+def test_connectors_that_would_be_bypassed_are_refused():
+    config = make_config().learners(learner_connector=lambda *args: [])
+    with pytest.raises(ValueError, match=r"`learner_connector` is set; allowed: None"):
+        config.validate()
+
+
+def test_episodes_without_a_look_back_are_refused():
+    config = make_config().env_runners(episode_lookback_horizon=0)
+    with pytest.raises(
+        ValueError, match=r"`episode_lookback_horizon` is 0; allowed: .* at least 1"
+    ):
+        config.validate()
+
+
+def test_groups_of_opponents_are_a_dict():
+    with pytest.raises(ValueError, match=r"`opponent_groups` is \[\['a', 'b'\]\]; allowed: .*dict"):
+        make_config(opponent_groups=[["a", "b"]]).validate()

@@ -11,7 +11,7 @@ import torch
 from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.distributions import uniform_latent
+from rommeo_rllib.components import broad_latent
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import Update
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
@@ -94,7 +94,7 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     fraction = own.config.uniform_opponent_fraction
     if policy.all_opponent_actions is None:
         rows = ROWS - round(fraction * ROWS)
-        uniform = uniform_latent(policy.opponent_components, latent[rows:].detach(), own.noise)
+        uniform = broad_latent(policy.opponent_components, latent[rows:].detach(), own.noise)
         answered = torch.cat([latent[:rows], uniform])
         answered_weights = weights.detach()
     else:
@@ -157,3 +157,18 @@ def test_an_absent_opponents_action_changes_nothing():
             policy.opponent_model_network[-1].bias[2] = action
         found.append(learner._ROMMEOUpdate(update).losses())
     torch.testing.assert_close(found[0], found[1])
+
+
+def test_an_agent_does_not_answer_opponents_that_do_not_act():
+    policy = make_policy(BOX)
+    observations = torch.randn(6, policy.observation_size)
+    absent, present = torch.zeros(6, 2), torch.ones(6, 2)
+    with torch.no_grad():
+        alone = policy.act(observations, False, opponent_mask=absent)
+        everybody = policy.act(observations, False, opponent_mask=present)
+        torch.testing.assert_close(policy.act(observations, False), everybody)
+        # Another opponent model makes a difference only to those whom it concerns.
+        for parameter in policy.opponent_model_network.parameters():
+            parameter.normal_()
+        torch.testing.assert_close(policy.act(observations, False, opponent_mask=absent), alone)
+        assert (policy.act(observations, False, opponent_mask=present) != everybody).any()

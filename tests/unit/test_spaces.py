@@ -12,9 +12,9 @@ from rommeo_rllib.joint_action.spaces import (
     Opponents,
     agent_action_spaces,
     check_agents_of_policy,
-    opponents_of,
     shared_opponents,
     sorted_agents,
+    whom_each_models,
 )
 
 PLANE = Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 10.0], np.float32))
@@ -34,7 +34,32 @@ def test_agents_are_sorted(agents, order):
 
 
 def test_opponents_are_all_others_in_order():
-    assert opponents_of("b", ["c", "b", "a"]) == ["a", "c"]
+    assert whom_each_models(["c", "b", "a"])["b"] == ["a", "c"]
+
+
+def test_agents_model_those_whom_they_are_told_to_model():
+    spaces = {"a": Discrete(2), "b": Discrete(3), "c": Discrete(4)}
+    groups = {"a": ["c"], "c": ("b", "a")}
+    assert whom_each_models(spaces, groups) == {"a": ["c"], "b": ["a", "c"], "c": ["a", "b"]}
+    assert shared_opponents("p", ["a"], spaces, groups).action_spaces == (Discrete(4),)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"a": ["bb"]}, r"agent 'bb'; allowed: \['a', 'b'\].* Did you mean 'b'"),
+        ({"x": ["a"]}, r"agent 'x'; allowed"),
+        ({"a": ["a", "b"]}, r"agent 'a' among its own"),
+    ],
+)
+def test_groups_of_agents_that_there_are_not_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        whom_each_models(["a", "b"], groups)
+
+
+def test_an_agent_that_is_told_to_model_nobody_is_refused():
+    with pytest.raises(ValueError, match="'a' has nobody to model"):
+        shared_opponents("p", ["a"], dict.fromkeys("ab", Discrete(2)), {"a": []})
 
 
 def test_opponents_are_numbered_by_their_sorted_ids():
@@ -90,7 +115,7 @@ def test_an_observation_space_that_cannot_be_served_is_named_with_its_agent():
 
 
 def test_a_lonely_agent_is_refused():
-    with pytest.raises(ValueError, match=r"'a' only.*at least one other agent"):
+    with pytest.raises(ValueError, match=r"'a' has nobody to model.*at least one other agent"):
         shared_opponents("p", ["a"], {"a": Discrete(2)})
 
 
