@@ -11,13 +11,23 @@ from rich.console import Console
 
 import rommeo_rllib
 from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands.cross_play import CrossPlay
 from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.evaluate import Evaluate
+from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
 # Commands, and groups of commands, by name.
-_COMMANDS: dict[str, Any] = {"train": Train, "sweep": Sweep, "reproduce": {"figure-1": Figure1}}
+_COMMANDS: dict[str, Any] = {
+    "train": Train,
+    "sweep": Sweep,
+    "evaluate": Evaluate,
+    "cross-play": CrossPlay,
+    "export": Export,
+    "reproduce": {"figure-1": Figure1},
+}
 _DESCRIPTION = "ROMMEO on Ray RLlib: train it, sweep alpha, reproduce its paper."
 
 

@@ -76,9 +76,15 @@ def encode_actions(space: gym.Space, actions: np.ndarray) -> np.ndarray:
     return np.concatenate([_encode_leaf_actions(leaf, part) for leaf, part in parts], axis=-1)
 
 
-def decode_actions(space: gym.Space, actions: Tensor) -> Tensor:
-    """Actions of the networks, packed: (..., action size) -> (..., *packed_shape(space))."""
-    parts = _decode_leaves(space, actions)
+def decode_actions(space: gym.Space, actions: Tensor, *, env_units: bool = False) -> Tensor:
+    """Actions of the networks, packed: (..., action size) -> (..., *packed_shape(space)).
+
+    Args:
+        space: the action space.
+        actions: encoded.
+        env_units: scale bounded Boxes to their bounds, instead of leaving that to RLlib.
+    """
+    parts = _decode_leaves(space, actions, env_units)
     if not is_composite(space):
         return parts[0]
     return torch.cat([part.reshape(*actions.shape[:-1], -1) for part in parts], dim=-1)
@@ -99,6 +105,17 @@ def env_action(space: gym.Space, packed: np.ndarray) -> Any:
         for leaf, part in zip(leaves, split(leaves, packed), strict=True)
     ]
     return nest(space, iter(values))
+
+
+def normalised_space(space: gym.Space) -> gym.Space:
+    """The space of actions as policies choose them: bounded Boxes of floats become [-1, 1]."""
+    if isinstance(space, gym.spaces.Dict):
+        return gym.spaces.Dict({key: normalised_space(part) for key, part in space.items()})
+    if isinstance(space, gym.spaces.Tuple):
+        return gym.spaces.Tuple([normalised_space(part) for part in space])
+    if isinstance(space, gym.spaces.Box) and space.is_bounded():
+        return gym.spaces.Box(-1.0, 1.0, space.shape, np.float32)
+    return space
 
 
 def to_env_units(space: gym.Space, actions: Tensor) -> Tensor:
@@ -229,18 +246,18 @@ def _encode_leaf_actions(space: gym.Space, actions: np.ndarray) -> np.ndarray:
     return encoded
 
 
-def _decode_leaves(space: gym.Space, actions: Tensor) -> list[Tensor]:
+def _decode_leaves(space: gym.Space, actions: Tensor, env_units: bool = False) -> list[Tensor]:
     leaves = leaf_spaces(space)
     sizes = [action_size(_leaf_components(leaf)) for leaf in leaves]
     parts = zip(leaves, actions.split(sizes, dim=-1), strict=True)
-    return [_decode_leaf_actions(leaf, part) for leaf, part in parts]
+    return [_decode_leaf_actions(leaf, part, env_units) for leaf, part in parts]
 
 
-def _decode_leaf_actions(space: gym.Space, actions: Tensor) -> Tensor:
+def _decode_leaf_actions(space: gym.Space, actions: Tensor, env_units: bool) -> Tensor:
     assert space.shape is not None
     shape = (*actions.shape[:-1], *space.shape)
     if isinstance(space, gym.spaces.Box):
-        return actions.reshape(shape)
+        return (_box_in_env_units(space, actions) if env_units else actions).reshape(shape)
     chosen = [part.argmax(-1) for part in actions.split(_choices(space).tolist(), dim=-1)]
     first = torch.as_tensor(_first_options(space).copy(), device=actions.device)
     return (torch.stack(chosen, dim=-1) + first).reshape(shape)

@@ -1,0 +1,112 @@
+"""`rommeo cross-play`: how policies of different checkpoints get on with each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.train import write_rows
+from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.reporting.cross_play_figure import plot_cross_play
+from rommeo_rllib.reporting.figures import save
+from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean
+
+
+@dataclass
+class CrossPlay:
+    """Let the policies of several checkpoints of one game play each other.
+
+    A row's checkpoint plays for the first agent, a column's for all others; what counts is the
+    return of all agents together, greedy. High on the diagonal only: conventions that strangers do
+    not know.
+    """
+
+    checkpoints: tyro.conf.Positional[tuple[str, ...]]
+    """The checkpoints' folders, two or more."""
+
+    episodes: int = 10
+    """Number of episodes of each pair."""
+
+    explore: bool = False
+    """Sample actions; by default the policies act greedily."""
+
+    seed: int = 0
+    """Seed of the environment and of sampled actions."""
+
+    picture: Path = Path("cross_play.png")
+    """File for the picture; an SVG goes beside it."""
+
+    json: Path | None = None
+    """File for the matrix: one object a pair."""
+
+    load: Path | None = None
+    """A Python file to run first, for example one that registers the environment."""
+
+    def run(self, console: Console) -> None:
+        """Plays all pairs, then reports."""
+        if len(self.checkpoints) < 2:
+            raise UsageError(f"{len(self.checkpoints)} checkpoints: allowed: at least 2.")
+        if self.episodes < 1:
+            raise UsageError(f"--episodes {self.episodes}: allowed: at least 1.")
+        import_ray_quietly()
+        if self.load is not None:
+            configurations.import_file(str(self.load))
+        try:
+            matrix = [
+                [self._play(row, column) for column in self.checkpoints] for row in self.checkpoints
+            ]
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        names = [str(number) for number in range(1, len(self.checkpoints) + 1)]
+        _print_table(matrix, names, self.checkpoints, console)
+        values = np.array([[cell.value for cell in row] for row in matrix])
+        figure = plot_cross_play(values, names)
+        pictures = save(figure, self.picture.parent, self.picture.stem)
+        console.print(f"Picture: {pictures[0]}", soft_wrap=True)
+        if self.json is not None:
+            write_rows(self.json, self._rows(matrix))
+
+    def _play(self, row: str, column: str) -> Interval:
+        from rommeo_rllib.deployment.matches import Stage
+
+        others = [str(agent) for agent in Stage(row).agents[1:]] if row != column else []
+        stage = Stage(row, dict.fromkeys(others, column))
+        match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
+        return bootstrap_mean([sum(episode.values()) for episode in match.returns])
+
+    def _rows(self, matrix: list[list[Interval]]) -> list[dict[str, object]]:
+        return [
+            {
+                "first_agent": row,
+                "others": column,
+                **cell.as_dict("return"),
+            }
+            for row, cells in zip(self.checkpoints, matrix, strict=True)
+            for column, cell in zip(self.checkpoints, cells, strict=True)
+        ]
+
+
+def _print_table(
+    matrix: list[list[Interval]],
+    names: list[str],
+    checkpoints: tuple[str, ...],
+    console: Console,
+) -> None:
+    table = Table(
+        title="Return of all agents: first agent's checkpoint (row) with others' (column)"
+    )
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for name, cells in zip(names, matrix, strict=True):
+        table.add_row(name, *map(str, cells))
+    console.print(table)
+    for name, checkpoint in zip(names, checkpoints, strict=True):
+        console.print(f"{name}: {checkpoint}", soft_wrap=True)

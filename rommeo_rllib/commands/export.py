@@ -1,0 +1,51 @@
+"""`rommeo export`: a checkpoint's policy for programs that know neither Ray nor this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.tuning import import_ray_quietly
+
+
+@dataclass
+class Export:
+    """Write a policy of a checkpoint as a torch.export program, or its weights as safetensors.
+
+    Only use checkpoints that you trust: RLlib stores parts of them as pickled objects.
+    """
+
+    checkpoint: tyro.conf.Positional[str]
+    """The checkpoint's folder."""
+
+    policy: tyro.conf.Positional[str]
+    """The policy's id."""
+
+    program: Path | None = None
+    """File for the greedy policy as a program of torch.export, from observations to actions in the
+    environment's units; usually ends with .pt2."""
+
+    weights: Path | None = None
+    """File for all parameters in the safetensors format; needs the extra "export"."""
+
+    def run(self, console: Console) -> None:
+        """Writes what was asked for."""
+        if self.program is None and self.weights is None:
+            raise UsageError("Nothing to write: give --program FILE, --weights FILE, or both.")
+        import_ray_quietly()
+        from rommeo_rllib.deployment.export import export_program, save_weights
+        from rommeo_rllib.deployment.player import Player
+
+        try:
+            policy = Player.from_checkpoint(self.checkpoint, self.policy).policy
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        for file, write in ((self.program, export_program), (self.weights, save_weights)):
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write(policy, file)
+                console.print(f"Written: {file}", soft_wrap=True)

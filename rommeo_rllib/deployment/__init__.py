@@ -1,0 +1,1 @@
+"""Trained policies put to use without a running Ray: acting, matches, export."""

@@ -1,0 +1,66 @@
+"""Policies for programs that know neither RLlib nor this package."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rommeo_rllib.joint_action.encoding import decode_actions
+from rommeo_rllib.joint_action.packing import pack
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+
+
+class GreedyActor(nn.Module):
+    """A policy as one function of tensors: what it does greedily.
+
+    Args:
+        policy: a copy of it is taken, without the networks that only learning needs. All of its
+            opponents are taken to act at each step.
+    """
+
+    def __init__(self, policy: JointActionPolicy):
+        super().__init__()
+        self.policy = copy.deepcopy(policy).requires_grad_(False)
+        if not policy.inference_only:
+            for name in policy.get_non_inference_attributes():
+                delattr(self.policy, name)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Actions in the environment's units, (B, ...).
+
+        Args:
+            observations: (B, ...); of Dict and Tuple all leaves, by sorted keys, in one vector.
+        """
+        flat = self.policy.act(self.policy.encode(observations), explore=False)
+        return decode_actions(self.policy.action_space, flat, env_units=True)
+
+
+def export_program(policy: JointActionPolicy, file: str | Path) -> None:
+    """Writes the greedy policy by `torch.export`, for any number of rows.
+
+    `torch.export.load(file).module()(observations)` acts as :class:`GreedyActor` does.
+    """
+    observation = torch.from_numpy(pack(policy.observation_space.sample()))
+    rows = torch.stack([observation] * 2)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(
+        GreedyActor(policy).eval(), (rows,), dynamic_shapes=({0: batch},), strict=False
+    )
+    torch.export.save(program, file)
+
+
+def save_weights(policy: JointActionPolicy, file: str | Path) -> None:
+    """Writes all parameters in the safetensors format, which holds no code."""
+    from safetensors.torch import save_file
+
+    save_file({name: value.contiguous() for name, value in policy.state_dict().items()}, file)
+
+
+def load_weights(policy: JointActionPolicy, file: str | Path) -> None:
+    """Gives a policy of the same shape the parameters that :func:`save_weights` wrote."""
+    from safetensors.torch import load_file
+
+    policy.load_state_dict(load_file(file))
