@@ -165,7 +165,7 @@ def run(config: Any, stop: dict[str, Any], trials: int) -> Any:
         results = tune.Tuner(
             timed_algorithm(),
             param_space=config,
-            tune_config=tune.TuneConfig(num_samples=trials),
+            tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True),
             run_config=tune.RunConfig(storage_path=storage, stop=stop, verbose=0),
         ).fit()
     if results.errors:
@@ -180,7 +180,10 @@ def timed_algorithm() -> type:
     from rommeo_rllib import ROMMEOAC
 
     class TimedROMMEOAC(ROMMEOAC):
-        training_cpu = evaluation_cpu = 0.0
+        def setup(self, config: Any) -> None:
+            # Called for each trial that a process runs.
+            self.training_cpu = self.evaluation_cpu = 0.0
+            super().setup(config)
 
         def training_step(self) -> None:
             begin = time.process_time()

@@ -174,7 +174,6 @@ class Sweep:
             console=console,
             metric=CONVERGED,
             resume=self.resume,
-            reuse_actors=True,
             checkpoint=False,
         )
         outcomes = []

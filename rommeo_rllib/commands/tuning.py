@@ -66,7 +66,6 @@ def run_trials(
     console: Console,
     metric: str = "env_runners/episode_return_mean",
     resume: bool = False,
-    reuse_actors: bool = False,
     checkpoint: bool = True,
 ) -> Any:
     """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`.
@@ -81,7 +80,6 @@ def run_trials(
         console: where progress is shown.
         metric: path of the result to show the best of.
         resume: go on with the experiment of that name where it was stopped.
-        reuse_actors: whether the trainable can begin anew in the same process.
         checkpoint: whether each trial is saved at its end.
     """
     from ray import tune
@@ -92,11 +90,13 @@ def run_trials(
         return tune.Tuner.restore(
             f"{storage}/{name}", trainable, resume_unfinished=True, restart_errored=True
         ).fit()
+    # A new process costs several seconds of CPU, as much as a short trial.
+    can_be_reused = trainable.reset_config is not tune.Trainable.reset_config
     reporter = ProgressCallback(num_trials, int(stop.get(ENV_STEPS, 0)), metric, console)
     return tune.Tuner(
         trainable,
         param_space=param_space,
-        tune_config=tune.TuneConfig(reuse_actors=reuse_actors),
+        tune_config=tune.TuneConfig(reuse_actors=can_be_reused),
         run_config=tune.RunConfig(
             name=name,
             storage_path=storage,

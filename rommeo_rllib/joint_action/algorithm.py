@@ -21,6 +21,7 @@ from ray.rllib.utils.metrics import (
     SYNCH_WORKER_WEIGHTS_TIMER,
     TIMERS,
 )
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
@@ -66,6 +67,29 @@ class JointActionAlgorithm(Algorithm):
         self._share_policies()
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begins anew with another configuration, so that Tune can use this process again.
+
+        The trial computes what it would in a process of its own. (`TuneConfig(reuse_actors=True)`;
+        a new process costs as much as hundreds of updates.)
+
+        Args:
+            new_config: as Tune's search makes it; it is the whole configuration, not a change.
+
+        Raises:
+            ValueError: if the new configuration cannot work.
+        """
+        config = self.get_default_config().update_from_dict(new_config)
+        config.validate()
+        config.freeze()
+        self.cleanup()
+        self._env_id, self.env_creator = self._get_env_id_and_creator(config.env, config)
+        self.metrics = MetricsLogger(root=True, stats_cls_lookup=config.stats_cls_lookup)
+        self.eval_env_runner_group = None
+        self.config = config
+        self.setup(config)
+        return True
 
     @property
     def replay_buffer(self) -> JointReplayBuffer:
