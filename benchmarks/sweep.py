@@ -3,10 +3,10 @@
     python benchmarks/sweep.py
     python benchmarks/sweep.py --trials 64 --modes trials replicas
 
-Max of Two Quadratics as it is tuned, its alpha swept. The share is CPU time within `training_step`,
-over that of the driver and of all workers, from the sweep's beginning to its end; Ray's own
-services are told apart. With replicas there is one trial a core, with as many copies as make up the
-number of seeds. Linux only.
+Max of Two Quadratics as it is tuned, its alpha swept with what `rommeo sweep` uses. The share is
+CPU time within `training_step`, over that of the driver and of all workers, from the sweep's
+beginning to its end; Ray's own services are told apart. With replicas there is one trial a core,
+with as many copies as make up the number of seeds. Linux only.
 """
 
 from __future__ import annotations
@@ -157,17 +157,26 @@ def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
 def run(config: Any, stop: dict[str, Any], trials: int) -> Any:
     """Runs all trials; Tune's results."""
     from ray import tune
+    from rich.console import Console
+
+    from rommeo_rllib.commands.tuning import Experiment, run_trials
 
     config.training(
         alpha={"initial": tune.loguniform(10.0, 40.0), "final": 0.1, "decay_steps": 250}
     ).debugging(seed=tune.randint(0, 10_000))
     with tempfile.TemporaryDirectory() as storage:
-        results = tune.Tuner(
+        experiment = Experiment(
             timed_algorithm(),
-            param_space=config,
-            tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=True),
-            run_config=tune.RunConfig(storage_path=storage, stop=stop, verbose=0),
-        ).fit()
+            config,
+            stop,
+            storage,
+            "sweep",
+            num_trials=trials,
+            search={"num_samples": trials},
+            checkpoint=False,
+            tensorboard=False,
+        )
+        results = run_trials(experiment, Console(quiet=True))
     if results.errors:
         raise RuntimeError(f"{len(results.errors)} of {trials} trials failed") from results.errors[
             0

@@ -17,7 +17,7 @@ from rich.table import Table
 from rommeo_rllib.commands import configurations
 from rommeo_rllib.commands.configurations import Configuration
 from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.tuning import ENV_STEPS, quiet_ray, run_trials
+from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.seed_runs import SeedRun
@@ -84,15 +84,15 @@ class Train:
             last = self.seed + self.num_samples - 1
             which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
             console.print(f"Training [bold]{configuration.name}[/] with {which} ...")
-            results = run_trials(
+            experiment = Experiment(
                 configuration.config.algo_class,
                 with_seeds(configuration.config, list(seeds), replicas),
                 stop=configuration.stop,
                 storage=storage,
                 name=name,
                 num_trials=len(seeds),
-                console=console,
             )
+            results = run_trials(experiment, console)
         self._report(results, configuration, storage, name, console)
 
     def _report(

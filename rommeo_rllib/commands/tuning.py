@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -55,54 +56,113 @@ def quiet_ray() -> Iterator[None]:
             ray.shutdown()
 
 
-def run_trials(
-    trainable: Any,
-    param_space: Any,
-    *,
-    stop: dict[str, Any],
-    storage: str,
-    name: str,
-    num_trials: int,
-    console: Console,
-    metric: str = "env_runners/episode_return_mean",
-    resume: bool = False,
-    checkpoint: bool = True,
-) -> Any:
-    """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`.
+@dataclass
+class Experiment:
+    """What is tried, and where results go.
 
-    Args:
+    Attributes:
         trainable: a Trainable class.
         param_space: Tune's search space, an AlgorithmConfig or a dict.
         stop: Tune's stopping criteria.
         storage: folder or URI for all experiments.
         name: this experiment's folder in it.
         num_trials: how many trials the search space makes.
-        console: where progress is shown.
-        metric: path of the result to show the best of.
-        resume: go on with the experiment of that name where it was stopped.
+        metric: path of the result to show the best of, which is the greatest.
+        search: how points are chosen and trials scheduled (and how many samples of the space are
+            drawn), Tune's own arguments.
         checkpoint: whether each trial is saved at its end.
+        checkpoint_frequency: iterations between two checkpoints; 0 for none before the end.
+        tensorboard: whether to write event files for TensorBoard; they cost more than all other
+            records together.
+    """
+
+    trainable: Any
+    param_space: Any
+    stop: dict[str, Any]
+    storage: str
+    name: str
+    num_trials: int
+    metric: str = "env_runners/episode_return_mean"
+    search: dict[str, Any] = field(default_factory=dict)
+    checkpoint: bool = True
+    checkpoint_frequency: int = 0
+    tensorboard: bool = True
+
+    @property
+    def folder(self) -> str:
+        """Where this experiment's results are."""
+        return f"{self.storage}/{self.name}"
+
+
+def run_trials(experiment: Experiment, console: Console, *, resume: bool = False) -> Any:
+    """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`.
+
+    Args:
+        experiment: what to run.
+        console: where progress is shown.
+        resume: go on with the experiment of that name where it was stopped; what it was stopped
+            too early to have stored begins anew.
     """
     from ray import tune
 
+    with _own_loggers():
+        if resume and tune.Tuner.can_restore(experiment.folder):
+            restored = tune.Tuner.restore(
+                experiment.folder,
+                experiment.trainable,
+                resume_unfinished=True,
+                restart_errored=True,
+                param_space=experiment.param_space,
+            )
+            return restored.fit()
+        return _tuner(experiment, console).fit()
+
+
+def _tuner(experiment: Experiment, console: Console) -> Any:
+    from ray import tune
+    from ray.tune.logger import JsonLoggerCallback, TBXLoggerCallback
+
     from rommeo_rllib.commands.progress import ProgressCallback
 
-    if resume:
-        return tune.Tuner.restore(
-            f"{storage}/{name}", trainable, resume_unfinished=True, restart_errored=True
-        ).fit()
-    # A new process costs several seconds of CPU, as much as a short trial.
-    can_be_reused = trainable.reset_config is not tune.Trainable.reset_config
-    reporter = ProgressCallback(num_trials, int(stop.get(ENV_STEPS, 0)), metric, console)
+    steps = int(experiment.stop.get(ENV_STEPS, 0))
+    callbacks = [
+        ProgressCallback(experiment.num_trials, steps, experiment.metric, console),
+        JsonLoggerCallback(),
+    ]
+    if experiment.tensorboard:
+        callbacks.append(TBXLoggerCallback())
     return tune.Tuner(
-        trainable,
-        param_space=param_space,
-        tune_config=tune.TuneConfig(reuse_actors=can_be_reused),
-        run_config=tune.RunConfig(
-            name=name,
-            storage_path=storage,
-            stop=stop,
-            verbose=0,
-            callbacks=[reporter],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=checkpoint),
+        experiment.trainable,
+        param_space=experiment.param_space,
+        tune_config=tune.TuneConfig(
+            # A new process costs several seconds of CPU, as much as a short trial.
+            reuse_actors=experiment.trainable.reset_config is not tune.Trainable.reset_config,
+            **experiment.search,
         ),
-    ).fit()
+        run_config=tune.RunConfig(
+            name=experiment.name,
+            storage_path=experiment.storage,
+            stop=experiment.stop,
+            verbose=0,
+            callbacks=callbacks,
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_at_end=experiment.checkpoint,
+                checkpoint_frequency=experiment.checkpoint_frequency,
+            ),
+        ),
+    )
+
+
+@contextmanager
+def _own_loggers() -> Iterator[None]:
+    """Within it Tune adds no loggers of its own to those that are given."""
+    name = "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
