@@ -82,17 +82,36 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
         UsageError: if a setting has another form or names an unknown key.
     """
     for setting in settings:
-        path, separator, text = setting.partition("=")
-        if not separator or not path:
-            raise UsageError(f"--set {setting}: expected key=value, for example alpha=0.5.")
-        key, *inner = path.split(".")
-        attribute = _ALIASES.get(key, key)
-        known = _keys(config)
-        if key not in known:
-            hint = did_you_mean(key, known)
-            raise UsageError(f"--set {setting}: there is no key {key!r}.{hint}")
-        value = _literal(text)
-        setattr(config, attribute, _replaced(getattr(config, attribute), inner, value, setting))
+        path, text = split_setting("--set", setting)
+        inner = path.split(".")[1:]
+        attribute = attribute_of(config, path, f"--set {setting}")
+        value = replaced(getattr(config, attribute), inner, literal(text), f"--set {setting}")
+        setattr(config, attribute, value)
+
+
+def split_setting(option: str, text: str) -> tuple[str, str]:
+    """(key, value) of `key=value`, not yet read.
+
+    Raises:
+        UsageError: if the text has another form.
+    """
+    path, separator, value = text.partition("=")
+    if not separator or not path:
+        raise UsageError(f"{option} {text}: expected key=value, for example alpha=0.5.")
+    return path, value
+
+
+def attribute_of(config: AlgorithmConfig, path: str, said: str) -> str:
+    """The attribute of a configuration that holds what `path` leads to.
+
+    Raises:
+        UsageError: if there is none; it names the nearest right key.
+    """
+    key = path.split(".")[0]
+    known = _keys(config)
+    if key not in known:
+        raise UsageError(f"{said}: there is no key {key!r}.{did_you_mean(key, known)}")
+    return _ALIASES.get(key, key)
 
 
 def _keys(config: AlgorithmConfig) -> list[str]:
@@ -106,17 +125,23 @@ def _keys(config: AlgorithmConfig) -> list[str]:
     ]
 
 
-def _replaced(current: Any, path: list[str], value: Any, setting: str) -> Any:
+def replaced(current: Any, path: list[str], value: Any, said: str) -> Any:
+    """`current` with another value at a path of keys.
+
+    Raises:
+        UsageError: if the path leads into what is no dict; `said` tells what the user has said.
+    """
     if not path:
         return value
     if not isinstance(current, dict):
-        raise UsageError(f"--set {setting}: {path[0]!r} is inside {current!r}, which is no dict.")
+        raise UsageError(f"{said}: {path[0]!r} is inside {current!r}, which is no dict.")
     changed = copy.deepcopy(current)
-    changed[path[0]] = _replaced(changed.get(path[0], {}), path[1:], value, setting)
+    changed[path[0]] = replaced(changed.get(path[0], {}), path[1:], value, said)
     return changed
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """A Python literal, or else the text itself."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

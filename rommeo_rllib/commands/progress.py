@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import time
+from collections import Counter
 from typing import Any
 
 from ray.tune import Callback
@@ -55,10 +57,10 @@ class ProgressCallback(Callback):
             disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting Ray", total=self._total_steps or None)
-        self._steps: dict[str, int] = {}
+        # Of trials that were done before this session we know only from Tune's list.
+        self._steps_before: int | None = None
         self._latest: dict[str, float] = {}
-        self._done = self._failed = 0
-        self._last_line = time.monotonic()
+        self._began = self._last_line = time.monotonic()
 
     def __getstate__(self) -> tuple[int, int, str]:
         # Tune stores its callbacks with the experiment and loads them on resuming; what is on the
@@ -79,38 +81,54 @@ class ProgressCallback(Callback):
         """The experiment is over."""
         self._progress.stop()
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial begins."""
+        self._show(trials)
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """A trial has reported."""
-        self._steps[trial.trial_id] = int(result.get(ENV_STEPS, 0))
         value = nested(result, self._metric)
         if value is not None:
             self._latest[trial.trial_id] = value
-        self._show()
+        self._show(trials)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has come to its end."""
-        self._done += 1
-        self._show()
+        self._show(trials)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has failed."""
-        self._failed += 1
-        self._show()
+        self._show(trials)
 
-    def _show(self) -> None:
-        text = f"{self._done}/{self._num_trials} trials done"
-        if self._failed:
-            text += f", {self._failed} failed"
+    def _show(self, trials: list[Any]) -> None:
+        number = Counter(trial.status for trial in trials)
+        text = f"{number['TERMINATED']}/{self._num_trials} trials done"
+        text += f", {number['RUNNING']} running"
+        if number["ERROR"]:
+            text += f", {number['ERROR']} failed"
         if self._latest:
             text += f", best {self._metric.split('/')[-1]} {max(self._latest.values()):.2f}"
-        steps = sum(self._steps.values())
+        steps = sum(int((trial.last_result or {}).get(ENV_STEPS, 0)) for trial in trials)
+        if self._steps_before is None:
+            self._steps_before = steps
         self._progress.update(self._task, description=text, completed=steps)
         late = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
         if not self._console.is_terminal and late:
             self._last_line = time.monotonic()
-            self._console.print(f"{text}, {steps}/{self._total_steps} env steps")
+            left = self._time_left(steps)
+            of_all = f"{steps}/{self._total_steps or '?'} env steps"
+            self._console.print(f"{text}, {of_all}{left}", highlight=False)
+
+    def _time_left(self, steps: int) -> str:
+        """An estimate, at the pace of this session."""
+        done = steps - (self._steps_before or 0)
+        if not self._total_steps or done <= 0:
+            return ""
+        pace = done / (time.monotonic() - self._began)
+        seconds = round(max(self._total_steps - steps, 0) / pace)
+        return f", about {datetime.timedelta(seconds=seconds)} left"
 
 
 def nested(result: dict[str, Any], path: str) -> float | None:

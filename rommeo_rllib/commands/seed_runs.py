@@ -98,7 +98,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def _runs_of(result: Any) -> list[SeedRun]:
-    frame: pd.DataFrame = result.metrics_dataframe
+    frame = _without_undone(result.metrics_dataframe)
     checkpoint = result.checkpoint.path if result.checkpoint else None
     replicas = result.config.get("replicas", 1)
     return [
@@ -113,6 +113,18 @@ def _runs_of(result: Any) -> list[SeedRun]:
         )
         for replica in range(replicas)
     ]
+
+
+def _without_undone(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without what a trial had done after the checkpoint that it went on from later.
+
+    A trial whose process was lost reports the same env steps again; no step may count twice.
+    """
+    steps = frame[ENV_STEPS].to_numpy()
+    # The least of all that came later; the last report has nothing behind it.
+    later = np.minimum.accumulate(steps[::-1])[::-1]
+    stands = np.append(steps[:-1] < later[1:], True)
+    return frame[stands].reset_index(drop=True)
 
 
 def _returns_per_play(frame: pd.DataFrame, where: str, replica: int, replicas: int) -> np.ndarray:

@@ -139,27 +139,67 @@ def alpha_heat_map(
     Raises:
         ValueError: if the shape of `share` does not fit.
     """
-    table = np.asarray(share, float)
-    if table.shape != (len(decay_steps), len(initial)):
+    return heat_map(
+        initial,
+        decay_steps,
+        share,
+        x_label="initial alpha (units of the reward)",
+        y_label="plays to the final alpha",
+        value_label="share of trials converged",
+        bounds=(0.0, 1.0),
+        title=title,
+    )
+
+
+@in_house_style
+def heat_map(
+    x: Sequence[float],
+    y: Sequence[float],
+    values: Array,
+    *,
+    x_label: str,
+    y_label: str,
+    value_label: str,
+    bounds: tuple[float, float] | None,
+    title: str,
+) -> Figure:
+    """Numbers on a grid of two parameters.
+
+    Args:
+        x: values of one parameter, one a column.
+        y: values of the other, one a row.
+        values: (rows, columns); NaN where nothing was tried.
+        x_label: the columns' parameter, with its unit.
+        y_label: the rows' parameter, with its unit.
+        value_label: what the numbers are.
+        bounds: the numbers at both ends of the colours; None for the smallest and the greatest.
+        title: the title; it should name what was held fixed.
+
+    Raises:
+        ValueError: if the shape of `values` does not fit.
+    """
+    table = np.asarray(values, float)
+    if table.shape != (len(y), len(x)):
         raise ValueError(
-            f"`share` has shape {table.shape}; allowed: {(len(decay_steps), len(initial))}, one "
-            "row a decay and one column an initial value."
+            f"`values` has shape {table.shape}; allowed: {(len(y), len(x))}, one row a value of "
+            f"{y_label} and one column a value of {x_label}."
         )
-    width, height = max(6.4, 2.4 + 0.75 * len(initial)), max(2.9, 1.9 + 0.5 * len(decay_steps))
+    width, height = max(6.4, 2.4 + 0.75 * len(x)), max(2.9, 1.9 + 0.5 * len(y))
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(visible=False)
-    image = axes.imshow(table, vmin=0, vmax=1, cmap="cividis", aspect="auto", origin="lower")
-    axes.set_xticks(range(len(initial)), [f"{value:g}" for value in initial])
-    axes.set_yticks(range(len(decay_steps)), [f"{value:g}" for value in decay_steps])
+    low, high = bounds or (np.nanmin(table), np.nanmax(table))
+    image = axes.imshow(table, vmin=low, vmax=high, cmap="cividis", aspect="auto", origin="lower")
+    axes.set_xticks(range(len(x)), [f"{value:g}" for value in x])
+    axes.set_yticks(range(len(y)), [f"{value:g}" for value in y])
     for (row, column), value in np.ndenumerate(table):
         if np.isfinite(value):
-            colour = "white" if value < 0.55 else "black"
+            colour = "white" if value < low + 0.55 * (high - low) else "black"
             text = f"{value:.2f}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set(xlabel="initial alpha (units of the reward)", ylabel="plays to the final alpha")
+    axes.set(xlabel=x_label, ylabel=y_label)
     axes.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of trials converged")
+    figure.colorbar(image, ax=axes, label=value_label)
     return figure
 
 

@@ -85,7 +85,9 @@ class TabularTrainable(tune.Trainable):
         """Makes the learners and the game."""
         own = [field.name for field in dataclasses.fields(PlayConfig)]
         theirs = [field.name for field in dataclasses.fields(self.learner.Settings)]
-        reject_unknown_keys(config, own + theirs, f"config of {self.learner.name}")
+        # A sweep's own keys begin with two underscores, as for RLlib's algorithms.
+        given = [key for key in config if not key.startswith("__")]
+        reject_unknown_keys(given, own + theirs, f"config of {self.learner.name}")
         self._config = PlayConfig(**{key: config[key] for key in own if key in config})
         self._play = AnyPlay(
             self._config.make_env(),

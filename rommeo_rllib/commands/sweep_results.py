@@ -1,0 +1,133 @@
+"""What the settings of a sweep have brought, and the table of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
+
+if TYPE_CHECKING:
+    from rommeo_rllib.commands.seed_runs import SeedRun
+
+ALPHA = "alpha"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one setting has brought.
+
+    Attributes:
+        setting: the values that were tried, by the path of their key; alpha's whole schedule under
+            "alpha".
+        seeds: how many seeds there are results of.
+        success: the share of them that succeeded, where it is known what success is.
+        mean: return of an agent per play, mean over seeds.
+        runs: the seeds, where their curves are known.
+    """
+
+    setting: Mapping[str, Any]
+    seeds: int
+    success: Interval | None
+    mean: Interval
+    runs: Sequence[SeedRun] = field(default=(), compare=False)
+
+    @property
+    def alpha(self) -> Any:
+        """Alpha, or its schedule; None if it was not swept."""
+        return self.setting.get(ALPHA)
+
+    @property
+    def goodness(self) -> tuple[float, float]:
+        """What settings are ranked by: successes, then return."""
+        return (self.success.value if self.success else 0.0, self.mean.value)
+
+    def row(self) -> dict[str, Any]:
+        """The setting's entry in the JSON table."""
+        others = {path: value for path, value in self.setting.items() if path != ALPHA}
+        return {
+            ALPHA: self.alpha,
+            **({"settings": others} if others else {}),
+            "seeds": self.seeds,
+            "success": self.success and self.success.as_dict("rate"),
+            "return_per_play": {
+                # Bounds that are not known are null: JSON has no NaN.
+                name: None if math.isnan(number) else number
+                for name, number in self.mean.as_dict("mean").items()
+            },
+        }
+
+
+def outcome_of(
+    setting: Mapping[str, Any], runs: Sequence[SeedRun], success_above: float | None
+) -> Outcome:
+    """The outcome of a setting's seeds, at least one."""
+    returns = [run.row()["return_per_play"] for run in runs]
+    success = None
+    if success_above is not None:
+        success = success_rate(sum(value > success_above for value in returns), len(returns))
+    return Outcome(setting, len(returns), success, bootstrap_mean(returns), runs)
+
+
+def outcomes_of(
+    results: Iterable[Any],
+    setting_of: Callable[[Any], Mapping[str, Any]],
+    success_above: float | None,
+    *,
+    apart: bool,
+) -> list[Outcome]:
+    """All trials' outcomes, in the order of trials.
+
+    Args:
+        results: Tune's.
+        setting_of: finds out what setting a result is of.
+        success_above: what makes a seed a success, if that is known.
+        apart: whether each trial is an outcome of its own, though others may end with its values.
+    """
+    from rommeo_rllib.commands.seed_runs import seed_runs
+
+    trials: dict[Any, list[Any]] = {}
+    for index, result in enumerate(results):
+        if result.error is None:
+            key = index if apart else repr(setting_of(result))
+            trials.setdefault(key, []).append(result)
+    return [
+        outcome_of(setting_of(group[0]), seed_runs(group), success_above)
+        for group in trials.values()
+    ]
+
+
+def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Prints a line for each setting, best first."""
+    table = Table(title="Settings, best first (95 % intervals)")
+    for heading in ("setting", "seeds", "success", "return per play"):
+        table.add_column(heading, justify="left" if heading == "setting" else "right")
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.goodness, reverse=True):
+        mean = outcome.mean
+        known = not math.isnan(mean.low)
+        table.add_row(
+            describe(outcome.setting),
+            str(outcome.seeds),
+            "-" if outcome.success is None else str(outcome.success),
+            str(mean) if known else f"{mean.value:.3g}",
+        )
+    console.print(table)
+
+
+def describe(setting: Mapping[str, Any]) -> str:
+    """A setting in few words."""
+    parts = []
+    for path, value in setting.items():
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+        if isinstance(value, dict) and {"initial", "final", "decay_steps"} <= value.keys():
+            text = (
+                f"{value['initial']:g} to {value['final']:g} in {value['decay_steps']} env steps, "
+                f"{value.get('kind', 'linear')}"
+            )
+        parts.append(f"{path} {text}")
+    return "; ".join(parts)
