@@ -83,6 +83,8 @@ def population_based_training(
         perturbation_interval=every or max(clock.end // _PERTURBATIONS, 1),
         hyperparam_mutations=_nested({key: _mutation(d) for key, d in search.items()}),
         custom_explore_fn=_Clip(dict(search)),
+        # Before a trial's first episode has ended there is nothing to compare.
+        require_attrs=False,
     )
 
 

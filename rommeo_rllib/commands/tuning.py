@@ -105,7 +105,7 @@ def run_trials(experiment: Experiment, console: Console, *, resume: bool = False
     """
     from ray import tune
 
-    with _own_loggers():
+    with _tunes_switches():
         if resume and tune.Tuner.can_restore(experiment.folder):
             restored = tune.Tuner.restore(
                 experiment.folder,
@@ -154,15 +154,19 @@ def _tuner(experiment: Experiment, console: Console) -> Any:
 
 
 @contextmanager
-def _own_loggers() -> Iterator[None]:
-    """Within it Tune adds no loggers of its own to those that are given."""
-    name = "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
+def _tunes_switches() -> Iterator[None]:
+    """Within it Tune adds no loggers of its own, and bears with results that lack the metric.
+
+    Before a trial's first episode has ended there is no return to report.
+    """
+    names = ("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "TUNE_DISABLE_STRICT_METRIC_CHECKING")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -28,13 +28,15 @@ from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
+from rommeo_rllib.joint_action.reporting import finite_or_before
 from rommeo_rllib.joint_action.spaces import agent_action_spaces
 from rommeo_rllib.joint_action.transitions import JointSteps
+from rommeo_rllib.provenance import PROVENANCE, provenance
 
 REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
 
-UPDATE_DEBT = "update_debt"
+UPDATE_DEBT, LAST_EPISODES = "update_debt", "last_episodes"
 
 
 class JointActionAlgorithm(Algorithm):
@@ -67,6 +69,7 @@ class JointActionAlgorithm(Algorithm):
         self._share_policies()
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
+        self._last_episodes: dict[str, Any] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew with another configuration, so that Tune can use this process again.
@@ -121,6 +124,18 @@ class JointActionAlgorithm(Algorithm):
     def __repr__(self) -> str:
         # RLlib's own fails where the constructor did, and so hides the reason.
         return type(self).__name__
+
+    def step(self) -> dict[str, Any]:
+        """RLlib's iteration; a mean over episodes stays what it was while none has ended.
+
+        RLlib says NaN in its place, which schedulers such as ASHA and PBT take for a value.
+        """
+        result = super().step()
+        episodes = finite_or_before(result[ENV_RUNNER_RESULTS], self._last_episodes)
+        self._last_episodes = {name: episodes[name] for name in episodes if "episode" in name}
+        result[ENV_RUNNER_RESULTS] = episodes
+        result[PROVENANCE] = provenance()
+        return result
 
     def training_step(self) -> None:
         """One iteration: at least `min_sample_timesteps_per_iteration` env steps.
@@ -249,6 +264,7 @@ class JointActionAlgorithm(Algorithm):
                 if self._check_component(name, components, not_components):
                     state[name] = buffer.get_state()
         state[UPDATE_DEBT] = self._update_debt
+        state[LAST_EPISODES] = self._last_episodes
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -258,6 +274,7 @@ class JointActionAlgorithm(Algorithm):
             if name in state:
                 buffer.set_state(state[name])
         self._update_debt = state.get(UPDATE_DEBT, 0.0)
+        self._last_episodes = state.get(LAST_EPISODES, {})
 
     def _named_replay_buffers(self) -> dict[str, JointReplayBuffer]:
         if self.config.replicas == 1:

@@ -56,6 +56,9 @@ from rommeo_rllib.noise import (
 _ENV_RUNNER_STREAM = 2
 _EVALUATION = 1_000_000
 
+_EPISODES = "recent_episodes"
+"""Key of the state: what the next report is a mean of."""
+
 
 class OrderedEpisode(MultiAgentEpisode):
     """An episode that lists its agents in a fixed order.
@@ -294,16 +297,21 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def get_state(
         self, components: Any = None, *, not_components: Any = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """RLlib's state, and that of the policies' random numbers."""
+        """RLlib's state, that of the policies' random numbers, and what is reported of episodes."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
             state[NOISE] = streams_state(self._generators)
+            state[_EPISODES] = [list(e) for e in (self._recent_episodes, *self._replica_episodes)]
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
         restore_streams(self._generators, state.get(NOISE, {}))
+        kept = (self._recent_episodes, *self._replica_episodes)
+        for episodes, stored in zip(kept, state.get(_EPISODES, ()), strict=False):
+            episodes.clear()
+            episodes.extend(stored)
 
 
 def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from ray import tune
 
 from rommeo_rllib import envs
 from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.provenance import PROVENANCE, provenance
 from rommeo_rllib.tabular import LEARNERS
 from rommeo_rllib.tabular.any_play import AnyPlay
 from rommeo_rllib.tabular.learner import TabularLearner, positive_int
@@ -115,6 +116,7 @@ class TabularTrainable(tune.Trainable):
             "episodes": self._play.episodes,
             "plays": self._play.learners[0].plays,
             "done": self._play.episodes >= self._config.episodes,
+            PROVENANCE: provenance(),
         }
         if converged is not None:
             result[CONVERGED] = float(np.mean(converged))
