@@ -23,6 +23,7 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
+from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
@@ -35,6 +36,9 @@ from rommeo_rllib.provenance import PROVENANCE, provenance
 
 REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
+
+SAMPLING_LAG = "sampling_lag"
+"""Key of a result: age, in env steps, of the oldest weights that acted in an iteration."""
 
 UPDATE_DEBT, LAST_EPISODES = "update_debt", "last_episodes"
 
@@ -60,6 +64,11 @@ class JointActionAlgorithm(Algorithm):
         self._samples_locally = self.env_runner_group.num_remote_env_runners() == 0 and isinstance(
             self.env_runner, JointActionEnvRunner
         )
+        self._asynchronous = None
+        if self.config.max_sampling_lag > 0:
+            self._asynchronous = AsynchronousSampler(
+                self.env_runner_group, self.config.max_sampling_lag, self.config.sample_timeout_s
+            )
         if self.config.replicas > 1 and not self.env_runner.samples_leanly:
             raise ValueError(
                 f"`replicas` is {self.config.replicas}, but callbacks, connectors or policies of "
@@ -171,13 +180,19 @@ class JointActionAlgorithm(Algorithm):
             self._store(self.env_runner.sample())
             return self.env_runner.last_env_steps
         before = self._env_steps_sampled()
-        samples, results = synchronous_parallel_sample(
-            worker_set=self.env_runner_group,
-            concat=True,
-            sample_timeout_s=self.config.sample_timeout_s,
-            _uses_new_env_runners=True,
-            _return_metrics=True,
-        )
+        if self._asynchronous is not None:
+            fragments = self._asynchronous.sample(before)
+            samples = [sample for fragment, _ in fragments for sample in fragment]
+            results = [metrics for _, metrics in fragments]
+            self.metrics.log_value(SAMPLING_LAG, self._asynchronous.lag, reduce="max", window=1)
+        else:
+            samples, results = synchronous_parallel_sample(
+                worker_set=self.env_runner_group,
+                concat=True,
+                sample_timeout_s=self.config.sample_timeout_s,
+                _uses_new_env_runners=True,
+                _return_metrics=True,
+            )
         self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         self._store(samples)
         return self._env_steps_sampled() - before
@@ -269,6 +284,9 @@ class JointActionAlgorithm(Algorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
+        if self._asynchronous is not None:
+            # What is under way was begun in another life.
+            self._asynchronous.drop()
         super().set_state(state)
         for name, buffer in self._named_replay_buffers().items():
             if name in state:

@@ -58,6 +58,7 @@ class JointActionConfig(AlgorithmConfig):
         self.lean_sampling = True
         self.opponent_groups: OpponentGroups | None = None
         self.replicas = 1
+        self.max_sampling_lag = 0
         # Before an episode has ended there is no return to report, which breaks schedulers such as
         # ASHA and PBT: the first iteration should be longer than an episode.
         self.min_sample_timesteps_per_iteration = 1_000
@@ -74,6 +75,7 @@ class JointActionConfig(AlgorithmConfig):
         replicas: int = NotProvided,
         lean_sampling: bool = NotProvided,
         opponent_groups: OpponentGroups | None = NotProvided,
+        max_sampling_lag: int = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -100,6 +102,9 @@ class JointActionConfig(AlgorithmConfig):
             opponent_groups: for some agents, whom each of them models, for example
                 {"agent_0": ["agent_1"], "agent_1": ["agent_0"]}; all other agents are then part of
                 the world to it. An agent that is not named models everybody else.
+            max_sampling_lag: above 0, remote env runners sample while the learner learns, with
+                weights that are at most this many env steps old, and a fragment of each env
+                runner; runs are then not repeatable. At 0 they wait for the latest weights.
             **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
                 `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
                 have an effect.
@@ -117,6 +122,7 @@ class JointActionConfig(AlgorithmConfig):
             "replicas": replicas,
             "lean_sampling": lean_sampling,
             "opponent_groups": opponent_groups,
+            "max_sampling_lag": max_sampling_lag,
         }
         reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
         super().training(**kwargs)
@@ -166,6 +172,11 @@ class JointActionConfig(AlgorithmConfig):
                 "`learner_connector` is set; allowed: None, since batches of joint transitions go "
                 "past learner connectors. Let an env-to-module connector rewrite the episodes' "
                 "observations instead: the replay holds what it leaves there."
+        self._check_count("max_sampling_lag", self.max_sampling_lag, least=0)
+        if self.max_sampling_lag and not (self.num_env_runners or self.in_evaluation):
+            raise ValueError(
+                f"`max_sampling_lag` is {self.max_sampling_lag} with 0 env runners that could "
+                "sample meanwhile; allowed: 0, or `num_env_runners` of at least 1."
             )
         if self.replicas > 1 and (self.num_env_runners or self.num_learners):
             raise ValueError(
