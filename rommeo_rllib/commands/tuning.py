@@ -14,6 +14,9 @@ from rich.console import Console
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 
+# Processes and nodes are lost now and then; a trial that fails more often has a fault of its own.
+_MAX_FAILURES = 2
+
 _QUIET_WORKER = {"PYTHONWARNINGS": "ignore", "RAY_DEDUP_LOGS": "1"}
 
 
@@ -145,6 +148,7 @@ def _tuner(experiment: Experiment, console: Console) -> Any:
             stop=experiment.stop,
             verbose=0,
             callbacks=callbacks,
+            failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_at_end=experiment.checkpoint,
                 checkpoint_frequency=experiment.checkpoint_frequency,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
@@ -24,6 +26,7 @@ from ray.rllib.utils.metrics import (
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler
+from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
@@ -236,7 +239,13 @@ class JointActionAlgorithm(Algorithm):
             else:
                 samples = {i: SampleBatch(columns) for i, columns in batches.items()}
                 batch = MultiAgentBatch(samples, env_steps=rows)
-                self.learner_group.update(batch=batch, timesteps=timesteps)
+                try:
+                    self.learner_group.update(batch=batch, timesteps=timesteps)
+                except RayActorError as error:
+                    raise RuntimeError(
+                        "A learner process was lost, and with it what was learned. Restore from "
+                        "the last checkpoint; Tune does so with `FailureConfig(max_failures=...)`."
+                    ) from error
 
     def _batches(self, rows: int) -> Mapping[str, Batch]:
         """A batch for each policy, of each replica."""
@@ -264,6 +273,23 @@ class JointActionAlgorithm(Algorithm):
         if self.config.store_buffer_in_checkpoints:
             components += self._named_replay_buffers().items()
         return components
+
+    def save_to_path(self, path: str | Path | None = None, **kwargs: Any) -> str:
+        """Saves as RLlib does, and lists the files when all are written."""
+        saved = super().save_to_path(path, **kwargs)
+        if _is_local(saved, kwargs):
+            write_manifest(Path(saved))
+        return saved
+
+    def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Restores as RLlib does, but never in part.
+
+        Raises:
+            ValueError: if a file is missing or damaged; it names the file.
+        """
+        if _is_local(path, kwargs) and kwargs.get("component") is None:
+            check_manifest(Path(path))
+        super().restore_from_path(path, *args, **kwargs)
 
     def get_state(
         self,
@@ -298,3 +324,7 @@ class JointActionAlgorithm(Algorithm):
         if self.config.replicas == 1:
             return {REPLAY_BUFFER: self.replay_buffer}
         return {replica_id(REPLAY_BUFFER, r): b for r, b in enumerate(self.replay_buffers)}
+
+
+def _is_local(path: str | Path, arguments: Mapping[str, Any]) -> bool:
+    return "://" not in str(path) and arguments.get("filesystem") is None

@@ -59,6 +59,8 @@ class JointActionConfig(AlgorithmConfig):
         self.opponent_groups: OpponentGroups | None = None
         self.replicas = 1
         self.max_sampling_lag = 0
+        # Longer than any step takes, shorter than a night.
+        self.env_time_limit_s: float | None = 600.0
         # Before an episode has ended there is no return to report, which breaks schedulers such as
         # ASHA and PBT: the first iteration should be longer than an episode.
         self.min_sample_timesteps_per_iteration = 1_000
@@ -76,6 +78,7 @@ class JointActionConfig(AlgorithmConfig):
         lean_sampling: bool = NotProvided,
         opponent_groups: OpponentGroups | None = NotProvided,
         max_sampling_lag: int = NotProvided,
+        env_time_limit_s: float | None = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -105,6 +108,8 @@ class JointActionConfig(AlgorithmConfig):
             max_sampling_lag: above 0, remote env runners sample while the learner learns, with
                 weights that are at most this many env steps old, and a fragment of each env
                 runner; runs are then not repeatable. At 0 they wait for the latest weights.
+            env_time_limit_s: seconds after which a step or reset of an environment that hangs
+                fails; None for no limit.
             **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
                 `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
                 have an effect.
@@ -123,6 +128,7 @@ class JointActionConfig(AlgorithmConfig):
             "lean_sampling": lean_sampling,
             "opponent_groups": opponent_groups,
             "max_sampling_lag": max_sampling_lag,
+            "env_time_limit_s": env_time_limit_s,
         }
         reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
         super().training(**kwargs)
@@ -172,6 +178,9 @@ class JointActionConfig(AlgorithmConfig):
                 "`learner_connector` is set; allowed: None, since batches of joint transitions go "
                 "past learner connectors. Let an env-to-module connector rewrite the episodes' "
                 "observations instead: the replay holds what it leaves there."
+            )
+        if self.env_time_limit_s is not None:
+            self._check_positive("env_time_limit_s", self.env_time_limit_s)
         self._check_count("max_sampling_lag", self.max_sampling_lag, least=0)
         if self.max_sampling_lag and not (self.num_env_runners or self.in_evaluation):
             raise ValueError(

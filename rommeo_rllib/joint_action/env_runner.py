@@ -34,6 +34,7 @@ from ray.rllib.utils.metrics import (
     SAMPLE_TIMER,
 )
 
+from rommeo_rllib.joint_action.env_guard import guard
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS
@@ -150,6 +151,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             super().make_env()
         finally:
             self.config.num_envs_per_env_runner = per_replica
+        for env in self.env.envs if self.env is not None else ():
+            guard(env.unwrapped, self.config.env_time_limit_s)
 
     def make_module(self) -> None:
         """Makes the policies; each gets a stream of random numbers of its own."""
