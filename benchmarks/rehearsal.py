@@ -4,9 +4,9 @@
     python benchmarks/rehearsal.py --undisturbed
 
 The nodes are Ray's own (`ray.cluster_utils.Cluster`), each with its own raylet, on this machine;
-the sweep is `rommeo sweep`, first until the driver is killed, then again with `--resume`. In the end
-there must be a result for each seed of each setting, and the table must be that of an undisturbed
-sweep. By default: 8 settings of alpha x 6 seeds on Max of Two Quadratics, a trial a seed.
+the sweep is `rommeo sweep`, first until the driver is killed, then again with `--resume`. In the
+end there must be a result for each seed of each setting, and the table must be that of an
+undisturbed sweep. By default: 8 settings of alpha x 6 seeds on Max of Two Quadratics, a trial a seed.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Rehearsal:
             "--decay-steps": settings.decay_steps,
         }
         values = [str(x) for name, grid in grids.items() if grid for x in (name, *grid)]
-        apart = () if settings.together else ("--set", "lean_sampling=False")
+        apart = () if settings.together else ("--replicas", "1")
         command = [
             *(sys.executable, "-m", "rommeo_rllib.cli", "sweep", settings.configuration),
             *values,

@@ -90,6 +90,10 @@ class Sweep:
     seed: int = 0
     """The first seed."""
 
+    replicas: int | None = None
+    """Seeds that one trial computes together; by default, where the configuration allows it, all
+    of a setting. Results do not depend on it."""
+
     success_above: float | None = None
     """A seed is a success if its last return per play is above this. Tabular learners know
     themselves whether they have converged."""
@@ -158,6 +162,7 @@ class Sweep:
         for option, value in (
             ("--num-samples", self.num_samples),
             ("--points", self.points),
+            ("--replicas", self.replicas),
             ("--stop-steps", self.stop_steps),
             ("--perturb-every", self.perturb_every),
         ):

@@ -57,11 +57,12 @@ class AlgorithmPlan:
             raise UsageError(f"--stop-steps is missing: `stop` names no {ENV_STEPS}.")
         self._config.evaluation(evaluation_interval=None)
         self._config.metrics_num_episodes_for_smoothing = 3
-        self._replicas = sweep.num_samples if can_be_replicated(self._config) else 1
+        together = min(sweep.replicas or sweep.num_samples, sweep.num_samples)
+        self._replicas = together if can_be_replicated(self._config) else 1
         if sweep.method != "random" and self._replicas < sweep.num_samples:
             raise UsageError(
                 f"--num-samples {sweep.num_samples}: --method {sweep.method} needs all seeds of a "
-                "point in one trial, which this configuration does not allow; allowed: 1."
+                "point in one trial, which --replicas or the configuration rule out; allowed: 1."
             )
         self._grids = {self._path(path, "--grid"): values for path, values in grids.items()}
         self._search = {self._path(path, "--search"): d for path, d in search.items()}
@@ -114,8 +115,10 @@ class AlgorithmPlan:
                 return self.settings[result.config[SETTING]]
             return {path: search_space.value_at(result.config, path) for path in self._search}
 
-        above = self._sweep.success_above
-        return outcomes_of(results, setting_of, above, apart=chosen_later)
+        sweep = self._sweep
+        # The last trial of a setting may have computed more seeds than were asked for.
+        asked = None if chosen_later else range(sweep.seed, sweep.seed + sweep.num_samples)
+        return outcomes_of(results, setting_of, sweep.success_above, seeds=asked)
 
     def _member_seeds(self) -> list[int]:
         first, each = self._sweep.seed, self._replicas

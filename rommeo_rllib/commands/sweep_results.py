@@ -79,7 +79,7 @@ def outcomes_of(
     setting_of: Callable[[Any], Mapping[str, Any]],
     success_above: float | None,
     *,
-    apart: bool,
+    seeds: range | None,
 ) -> list[Outcome]:
     """All trials' outcomes, in the order of trials.
 
@@ -87,19 +87,21 @@ def outcomes_of(
         results: Tune's.
         setting_of: finds out what setting a result is of.
         success_above: what makes a seed a success, if that is known.
-        apart: whether each trial is an outcome of its own, though others may end with its values.
+        seeds: those that were asked for, which a setting's trials share; None if each trial is an
+            outcome of its own, though others may end with its values.
     """
     from rommeo_rllib.commands.seed_runs import seed_runs
 
     trials: dict[Any, list[Any]] = {}
     for index, result in enumerate(results):
         if result.error is None:
-            key = index if apart else repr(setting_of(result))
+            key = index if seeds is None else repr(setting_of(result))
             trials.setdefault(key, []).append(result)
-    return [
-        outcome_of(setting_of(group[0]), seed_runs(group), success_above)
-        for group in trials.values()
-    ]
+    outcomes = []
+    for group in trials.values():
+        runs = [run for run in seed_runs(group) if seeds is None or run.seed in seeds]
+        outcomes.append(outcome_of(setting_of(group[0]), runs, success_above))
+    return outcomes
 
 
 def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
