@@ -6,7 +6,8 @@
 The nodes are Ray's own (`ray.cluster_utils.Cluster`), each with its own raylet, on this machine;
 the sweep is `rommeo sweep`, first until the driver is killed, then again with `--resume`. In the
 end there must be a result for each seed of each setting, and the table must be that of an
-undisturbed sweep. By default: 8 settings of alpha x 6 seeds on Max of Two Quadratics, a trial a seed.
+undisturbed sweep. By default: 8 settings of alpha x 6 seeds on Max of Two Quadratics, a trial a
+seed.
 """
 
 from __future__ import annotations
@@ -147,8 +148,10 @@ class Rehearsal:
 
 def main(settings: Settings) -> None:
     """Rehearses, and says whether all results are there."""
-    with tempfile.TemporaryDirectory() as temporary:
-        storage = (settings.storage or Path(temporary)).resolve()
+    with tempfile.TemporaryDirectory(prefix="ray") as temporary:
+        # A cluster leaves its address where every ray.init() on this machine would find it.
+        os.environ["RAY_TMPDIR"] = temporary
+        storage = (settings.storage or Path(temporary, "results")).resolve()
         rows = Rehearsal(settings, storage).run()
     schedules = len(settings.initial) * len(settings.decay_steps)
     expected = (len(settings.alpha) + schedules) * settings.seeds

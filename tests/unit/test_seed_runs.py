@@ -101,6 +101,17 @@ def test_greedy_returns_are_nan_where_nothing_was_evaluated():
     np.testing.assert_array_equal(found.greedy_returns, [NAN, 10.0])
 
 
+def test_steps_that_were_done_again_count_once():
+    trial = alone(4)
+    frame = pd.concat([trial.metrics_dataframe] * 3, ignore_index=True)
+    # Three reports, lost back to env step 25; another one, lost altogether; and then all.
+    frame[STEPS] = [25, 50, 50, 25, 25, 75]
+    trial.metrics_dataframe = frame.assign(order=range(6))
+    (found,) = seed_runs([trial])
+    np.testing.assert_array_equal(found.env_steps, [25, 75])
+    np.testing.assert_allclose(found.returns, [4.0, 5.0])
+
+
 def test_a_run_without_evaluation_has_no_greedy_returns():
     trial = alone(4)
     evaluated = [c for c in trial.metrics_dataframe if c.startswith("evaluation/")]
