@@ -91,7 +91,7 @@ def plot_schedules_over_curves(outcomes: Sequence[Outcome], name: str) -> Figure
         steps, alpha = _together(outcome.runs, _alphas)
         lower.plot(steps, alpha.mean(0), color=colour)
     upper.set(title=f"{name}, the best of {len(outcomes)} settings", ylabel=_RETURN)
-    upper.legend(loc="lower right", fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 
@@ -162,7 +162,7 @@ def _heat_map(outcomes: Sequence[Outcome], paths: tuple[str, str], name: str) ->
         cell = rows.index(one[paths[1]]), columns.index(one[paths[0]])
         table[cell] = success.value if shares and success is not None else mean.value
     fixed = {p: v for p, v in next(iter(flat.values())).items() if p not in paths}
-    held = ", ".join(f"{path} {value}" for path, value in fixed.items())
+    held = ", ".join(f"{path.rpartition('.')[2]} {value}" for path, value in fixed.items())
     seeds = f"{outcomes[next(iter(flat))].seeds} seeds"
     return heat_map(
         columns,
@@ -172,7 +172,7 @@ def _heat_map(outcomes: Sequence[Outcome], paths: tuple[str, str], name: str) ->
         y_label=_label(paths[1]),
         value_label=_SHARE if shares else _RETURN,
         bounds=(0.0, 1.0) if shares else None,
-        title=", ".join(filter(None, [name, held, seeds])),
+        title=f"{name}\n" + ", ".join(filter(None, [held, seeds])),
     )
 
 
