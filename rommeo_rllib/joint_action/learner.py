@@ -439,12 +439,6 @@ class JointActionLearner(TorchLearner):
             state[NOISE] = streams_state(self._generators)
         return state
 
-    def _set_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Takes up moments; learning rates are the configuration's, which may have changed."""
-        super()._set_optimizer_state(state)
-        for optimizer, schedule in self._optimizer_lr_schedules.items():
-            self._set_optimizer_lr(optimizer, schedule.get_current_value())
-
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state; random numbers go on where they were if this is the only learner."""
         super().set_state(state)

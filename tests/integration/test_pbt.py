@@ -68,11 +68,12 @@ def test_an_exploiting_trial_has_the_donors_learning_and_the_mutations_values(tm
             assert learned["alpha"] == pytest.approx(make_alpha(mutated["alpha"]).value(120))
             assert learned["kl_coeff"] == 4.0
         rates = {
-            name: optimizer.param_groups[0]["lr"]
-            for name, optimizer in trial.learner_group._learner._named_optimizers.items()
+            network["name"]: network["lr"]
+            for optimizer in trial.learner_group._learner._named_optimizers.values()
+            for network in optimizer.param_groups
         }
-        assert rates["player_0_q"] == 0.05
-        assert rates["player_0_policy"] == donor.config.policy_lr
+        assert rates["q"] == 0.05
+        assert rates["policy"] == donor.config.policy_lr
     finally:
         donor.stop()
         trial.stop()
