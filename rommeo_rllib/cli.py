@@ -11,6 +11,7 @@ from rich.console import Console
 
 import rommeo_rllib
 from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
 from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.evaluate import Evaluate
@@ -26,7 +27,7 @@ _COMMANDS: dict[str, Any] = {
     "evaluate": Evaluate,
     "cross-play": CrossPlay,
     "export": Export,
-    "reproduce": {"figure-1": Figure1},
+    "reproduce": {"figure-1": Figure1, "alpha-map": AlphaMap},
 }
 _DESCRIPTION = "ROMMEO on Ray RLlib: train it, sweep alpha, reproduce its paper."
 

@@ -150,6 +150,11 @@ def broad_latent(
     return join(parts)
 
 
+def log_broad(components: Sequence[ActionComponent], latent: Tensor) -> Tensor:
+    """Log-density that :func:`broad_latent` draws with: (..., action size) -> (..., components)."""
+    return join([g.component.log_broad(g.unflatten(latent)) for g in group(components)])
+
+
 def group(components: Sequence[ActionComponent]) -> list[ComponentGroup]:
     """Neighbouring components of the same kind and size, put together."""
     groups, action, parameter = [], 0, 0

@@ -116,6 +116,44 @@ def sampled_state_value(
     return response_value - kl_coeff * kl
 
 
+def resampling_weights(
+    q: Tensor,
+    log_own_proposal: Tensor,
+    log_prior: Tensor,
+    log_opponents_proposal: Tensor,
+    alpha: float | Tensor,
+    kl_coeff: float | Tensor = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 10 and 11 at sampled actions: weights that make proposals into samples of pi* and rho*.
+
+    Self-normalised importance sampling. The inner integral of Eq. 9 and 11 is estimated for each
+    candidate o_j from the own actions a_jl that were drawn for it:
+    V_j = alpha log mean_l exp(Q(a_jl, o_j) / alpha) / proposal(a_jl | o_j). Where actions can be
+    counted and all of them are given, with proposals of log-probability 0, both are exact.
+
+    Args:
+        q: Q(s, a_jl, o_j), (..., candidates, own).
+        log_own_proposal: log-density that a_jl was drawn from, of the shape of `q`.
+        log_prior: log P(o_j | s), (..., candidates).
+        log_opponents_proposal: log-density that o_j was drawn from, (..., candidates).
+        alpha: above 0.
+        kl_coeff: beta, above 0.
+
+    Returns:
+        Weights of the own actions, (..., candidates, own), and of the candidates,
+        (..., candidates); each sums to 1 over its last axis.
+    """
+    own = q / alpha - log_own_proposal
+    values = (alpha * own.logsumexp(-1, keepdim=True)).squeeze(-1)
+    candidates = log_prior + values / kl_coeff - log_opponents_proposal
+    return own.softmax(-1), candidates.softmax(-1)
+
+
+def weighted_likelihood_loss(weights: Tensor, log_prob: Tensor) -> Tensor:
+    """Cross-entropy from weighted samples (last axis) to a model: (..., samples) both -> (...)."""
+    return -(weights * log_prob).sum(-1)
+
+
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
     """R + gamma V(s'), the square bracket of Eq. 14; V counts as 0 where the episode terminated.
 

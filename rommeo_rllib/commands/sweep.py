@@ -98,6 +98,11 @@ class Sweep:
     """A seed is a success if its last return per play is above this. Tabular learners know
     themselves whether they have converged."""
 
+    judge_by: Literal["sampled", "greedy"] = "sampled"
+    """Whose return says whether a seed is a success: of sampled actions over the last episodes, or
+    of greedy ones, evaluated once at the end. At a high alpha even the optimum's sampled return is
+    low."""
+
     stop_steps: int | None = None
     """Env steps after which to stop; by default what the configuration says (300 episodes for
     tabular learners)."""
@@ -120,15 +125,8 @@ class Sweep:
 
     def run(self, console: Console) -> None:
         """Sweeps, then reports."""
-        grids, search = self._read()
-        module = configurations.import_file(self.configuration)
+        plan = self.plan()
         name = self.name or default_name(self.configuration)
-        tabular = configurations.is_tabular(module)
-        plan: SweepPlan = (
-            TabularPlan(self, module, grids, search)
-            if tabular
-            else AlgorithmPlan(self, grids, search)
-        )
         with quiet_ray():
             experiment = plan.experiment(resolved(self.storage), name)
             count = self.points if self.method == "optuna" else len(plan.settings)
@@ -139,6 +137,14 @@ class Sweep:
             results = run_trials(experiment, console, resume=self.resume)
         self._report(plan.outcomes(results), experiment, console)
         raise_if_failed(results, experiment.folder)
+
+    def plan(self) -> SweepPlan:
+        """What is to run; raises a UsageError for options that do not fit."""
+        grids, search = self._read()
+        module = configurations.import_file(self.configuration)
+        if configurations.is_tabular(module):
+            return TabularPlan(self, module, grids, search)
+        return AlgorithmPlan(self, grids, search)
 
     def _read(self) -> tuple[dict[str, list[Any]], dict[str, Distribution]]:
         """What to combine and what to draw from; raises a UsageError for what cannot be."""

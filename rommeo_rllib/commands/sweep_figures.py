@@ -23,7 +23,12 @@ _STEPS = "env steps"
 
 
 def write_pictures(
-    outcomes: Sequence[Outcome], name: str, folder: Path, *, population: bool = False
+    outcomes: Sequence[Outcome],
+    name: str,
+    folder: Path,
+    *,
+    population: bool = False,
+    curves: bool = True,
 ) -> list[Path]:
     """Draws what fits the settings; returns the PNGs' paths.
 
@@ -32,6 +37,7 @@ def write_pictures(
         name: what was swept, for the titles.
         folder: where to.
         population: whether settings changed in mid-training.
+        curves: whether to draw learning curves, too.
     """
     figures: dict[str, Figure] = {}
     constants = [o for o in outcomes if set(o.setting) == {ALPHA} and _is_number(o.alpha)]
@@ -40,11 +46,11 @@ def write_pictures(
     axes = None if population else _two_parameters(outcomes)
     if axes is not None:
         figures["schedules"] = _heat_map(outcomes, axes, name)
-    curves = [o for o in outcomes if o.runs and _alphas(o.runs[0]) is not None]
-    if population and curves:
-        figures["population"] = plot_population(curves, name)
-    elif len(curves) > 1:
-        figures["curves"] = plot_schedules_over_curves(curves, name)
+    drawn = [o for o in outcomes if curves and o.runs and _alphas(o.runs[0]) is not None]
+    if population and drawn:
+        figures["population"] = plot_population(drawn, name)
+    elif len(drawn) > 1:
+        figures["curves"] = plot_schedules_over_curves(drawn, name)
     return [save(figure, folder, file)[0] for file, figure in figures.items()]
 
 

@@ -56,6 +56,8 @@ class AlgorithmPlan:
         if (sweep.asha or sweep.method == "pbt") and ENV_STEPS not in self._stop:
             raise UsageError(f"--stop-steps is missing: `stop` names no {ENV_STEPS}.")
         self._config.evaluation(evaluation_interval=None)
+        if sweep.judge_by == "greedy":
+            self._evaluate_at_the_end()
         self._config.metrics_num_episodes_for_smoothing = 3
         together = min(sweep.replicas or sweep.num_samples, sweep.num_samples)
         self._replicas = together if can_be_replicated(self._config) else 1
@@ -118,7 +120,23 @@ class AlgorithmPlan:
         sweep = self._sweep
         # The last trial of a setting may have computed more seeds than were asked for.
         asked = None if chosen_later else range(sweep.seed, sweep.seed + sweep.num_samples)
-        return outcomes_of(results, setting_of, sweep.success_above, seeds=asked)
+        return outcomes_of(
+            results,
+            setting_of,
+            sweep.success_above,
+            seeds=asked,
+            greedy=sweep.judge_by == "greedy",
+        )
+
+    def _evaluate_at_the_end(self) -> None:
+        if ENV_STEPS not in self._stop:
+            raise UsageError(f"--stop-steps is missing: `stop` names no {ENV_STEPS}.")
+        iteration = self._config.min_sample_timesteps_per_iteration or 1
+        self._config.evaluation(
+            evaluation_interval=math.ceil(self._stop[ENV_STEPS] / iteration),
+            evaluation_duration=1,
+            evaluation_config={**(self._config.evaluation_config or {}), "explore": False},
+        )
 
     def _member_seeds(self) -> list[int]:
         first, each = self._sweep.seed, self._replicas

@@ -64,10 +64,15 @@ class Outcome:
 
 
 def outcome_of(
-    setting: Mapping[str, Any], runs: Sequence[SeedRun], success_above: float | None
+    setting: Mapping[str, Any],
+    runs: Sequence[SeedRun],
+    success_above: float | None,
+    *,
+    greedy: bool = False,
 ) -> Outcome:
-    """The outcome of a setting's seeds, at least one."""
-    returns = [run.row()["return_per_play"] for run in runs]
+    """The outcome of a setting's seeds, at least one, by their sampled or greedy return."""
+    key = "greedy_return_per_play" if greedy else "return_per_play"
+    returns = [run.row()[key] for run in runs]
     success = None
     if success_above is not None:
         success = success_rate(sum(value > success_above for value in returns), len(returns))
@@ -80,6 +85,7 @@ def outcomes_of(
     success_above: float | None,
     *,
     seeds: range | None,
+    greedy: bool = False,
 ) -> list[Outcome]:
     """All trials' outcomes, in the order of trials.
 
@@ -89,6 +95,7 @@ def outcomes_of(
         success_above: what makes a seed a success, if that is known.
         seeds: those that were asked for, which a setting's trials share; None if each trial is an
             outcome of its own, though others may end with its values.
+        greedy: whether greedy returns count, not sampled ones.
     """
     from rommeo_rllib.commands.seed_runs import seed_runs
 
@@ -100,7 +107,7 @@ def outcomes_of(
     outcomes = []
     for group in trials.values():
         runs = [run for run in seed_runs(group) if seeds is None or run.seed in seeds]
-        outcomes.append(outcome_of(setting_of(group[0]), runs, success_above))
+        outcomes.append(outcome_of(setting_of(group[0]), runs, success_above, greedy=greedy))
     return outcomes
 
 

@@ -19,7 +19,12 @@ from typing_extensions import Self
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.policy import (
+    INIT_KEY,
+    OPPONENTS,
+    RANDOM_WARM_UP,
+    JointActionPolicy,
+)
 from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     OpponentGroups,
@@ -50,6 +55,7 @@ class JointActionConfig(AlgorithmConfig):
         self.train_batch_size_per_learner = 256
         self.updates_per_env_step = 1.0
         self.num_steps_sampled_before_learning_starts = 1_000
+        self.random_warm_up = False
         self.replay_capacity = 100_000
         self.store_buffer_in_checkpoints = True
         self.grad_clip = None
@@ -72,6 +78,7 @@ class JointActionConfig(AlgorithmConfig):
         tau: float = NotProvided,
         updates_per_env_step: float = NotProvided,
         num_steps_sampled_before_learning_starts: int = NotProvided,
+        random_warm_up: bool = NotProvided,
         replay_capacity: int = NotProvided,
         store_buffer_in_checkpoints: bool = NotProvided,
         replicas: int = NotProvided,
@@ -91,6 +98,8 @@ class JointActionConfig(AlgorithmConfig):
                 below 1.
             num_steps_sampled_before_learning_starts: env steps in the replay buffer before the
                 first update.
+            random_warm_up: whether agents explore by uniformly random actions until their first
+                update, instead of what their untrained networks say.
             replay_capacity: env steps that the replay buffer keeps.
             store_buffer_in_checkpoints: whether a checkpoint holds the replay buffer, so that a
                 restored run goes on as the uninterrupted one would.
@@ -122,6 +131,7 @@ class JointActionConfig(AlgorithmConfig):
             "tau": tau,
             "updates_per_env_step": updates_per_env_step,
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
+            "random_warm_up": random_warm_up,
             "replay_capacity": replay_capacity,
             "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
             "replicas": replicas,
@@ -265,6 +275,10 @@ class JointActionConfig(AlgorithmConfig):
         policy, replica = split_id(module_id, self.policies)
         seed = secrets.randbits(31) if self.seed is None else self.seed
         return seed + replica, sorted(self.policies).index(policy)
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        return super()._model_config_auto_includes | {RANDOM_WARM_UP: self.random_warm_up}
 
     def _policy_of(self, agent: Any) -> str | None:
         try:

@@ -337,7 +337,7 @@ def _choose(
         mask = None
         if opponent_mask is not None:
             mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0]).to(device)
-        actions = policy.act(encoded, explore, noise, mask)
+        actions = policy.choose(encoded, explore, noise, mask)
         actions = decode_actions(policy.action_space, actions)
     numbers = actions.cpu().numpy()
     return numbers if stacked else numbers[None]

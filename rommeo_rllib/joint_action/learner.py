@@ -321,6 +321,8 @@ class JointActionLearner(TorchLearner):
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """Moves target networks on."""
         for group, update in self._last_updates:
+            if hasattr(group.policy, "has_learned"):
+                group.policy.has_learned.data.fill_(1.0)
             tau = update.configs[0].tau
             for network, target in self.target_networks(group.policy):
                 torch._foreach_lerp_(

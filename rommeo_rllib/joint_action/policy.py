@@ -10,7 +10,7 @@ from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import Tensor, nn
 
-from rommeo_rllib.components import action_size
+from rommeo_rllib.components import action_size, broad_latent, squash
 from rommeo_rllib.joint_action.encoding import (
     action_components,
     decode_nested_actions,
@@ -28,6 +28,9 @@ OPPONENTS = "opponents"
 
 INIT_KEY = "init_key"
 """Key of the model config: numbers that determine the first weights; without it, chance does."""
+
+RANDOM_WARM_UP = "random_warm_up"
+"""Key of the model config: whether to explore at random until the first update."""
 
 
 class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
@@ -69,6 +72,9 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
             with torch.no_grad():
                 features = self.encoder(torch.zeros(1, self.observation_size))
             self.observation_size = features.shape[-1]
+        if self.model_config.get(RANDOM_WARM_UP):
+            # A parameter, so that env runners get it with the weights and checkpoints hold it.
+            self.has_learned = nn.Parameter(torch.tensor(0.0), requires_grad=False)
 
     def build_encoder(self) -> nn.Module | None:
         """What turns flat observations into features for all networks; None for no change.
@@ -104,6 +110,19 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
             return flat
         return self.encoder(flat.flatten(0, -2)).unflatten(0, flat.shape[:-1])
 
+    def choose(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What to do: what :meth:`act` says or, in a random warm-up, anything."""
+        if not explore or not hasattr(self, "has_learned") or bool(self.has_learned.all()):
+            return self.act(observations, explore, noise, opponent_mask)
+        like = observations.new_empty(*observations.shape[:-1], self.own_action_size)
+        return squash(self.own_components, broad_latent(self.own_components, like, noise))
+
     def act(
         self,
         observations: Tensor,
@@ -111,7 +130,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         noise: Noise = GLOBAL_NOISE,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
-        """What to do; for subclasses.
+        """What to do by what has been learned; for subclasses.
 
         Args:
             observations: encoded, (..., observation size).
@@ -133,5 +152,5 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
         encoded = self.encode(batch[Columns.OBS])
-        actions = self.act(encoded, explore, self.noise, batch.get(OPPONENT_MASK))
+        actions = self.choose(encoded, explore, self.noise, batch.get(OPPONENT_MASK))
         return {Columns.ACTIONS: decode_nested_actions(self.action_space, actions)}

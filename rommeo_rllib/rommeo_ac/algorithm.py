@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -11,6 +12,7 @@ from typing_extensions import Self
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
 from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
 from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
 
 
@@ -42,6 +44,7 @@ class ROMMEOACConfig(JointActionConfig):
         self.prior_uniform_weight = 0.05
         self.uniform_opponent_fraction = 0.3
         self.q_layer_norm = True
+        self.opponent_model = REPARAMETERISED
 
     def training(
         self,
@@ -56,6 +59,7 @@ class ROMMEOACConfig(JointActionConfig):
         prior_uniform_weight: float = NotProvided,
         uniform_opponent_fraction: float = NotProvided,
         q_layer_norm: bool = NotProvided,
+        opponent_model: str = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -81,6 +85,10 @@ class ROMMEOACConfig(JointActionConfig):
                 that the policy learns to answer.
             q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
                 rewards too slowly (see docs/deviations.md).
+            opponent_model: "reparameterised" fits policy and opponent model by the gradients of
+                Eq. 18 and 19; "resampled" fits both to actions that are weighed by Eq. 10 and 11,
+                which finds the better one of several modes but costs a multiple and suits actions
+                of few dimensions (see docs/deviations.md).
             **kwargs: what :meth:`JointActionConfig.training` takes.
 
         Raises:
@@ -97,9 +105,36 @@ class ROMMEOACConfig(JointActionConfig):
             "prior_uniform_weight": prior_uniform_weight,
             "uniform_opponent_fraction": uniform_opponent_fraction,
             "q_layer_norm": q_layer_norm,
+            "opponent_model": opponent_model,
         }
         super().training(**kwargs)
         return self._set_provided(own)
+
+    def paper_settings(self) -> Self:
+        """The settings of the paper's authors for Max of Two Quadratics, from their program.
+
+        Their program ends the game after each play, with a discount of 0.95: which is what gamma 0
+        says. Left out is their penalty on means and logarithms of standard deviations (1e-3).
+        """
+        # alpha = 0.1 + 500 exp(-0.1 max(play - 10, 0)), exact at each play.
+        alpha = [[t, 0.1 + 500.0 * math.exp(-0.1 * max(t - 10, 0))] for t in range(301)]
+        return self.training(
+            alpha=[*alpha, [302, 0.1]],
+            kl_coeff=1.0,
+            gamma=0.0,
+            tau=0.01,
+            train_batch_size_per_learner=512,
+            updates_per_env_step=1.0,
+            num_steps_sampled_before_learning_starts=10,
+            prior_window=512,
+            prior_uniform_weight=0.0,
+            uniform_opponent_fraction=0.0,
+            q_layer_norm=False,
+            q_lr=0.01,
+            policy_lr=0.01,
+            opponent_model_lr=0.01,
+            opponent_prior_lr=0.01,
+        ).rl_module(model_config={"fcnet_hiddens": [100, 100]})
 
     def validate(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
@@ -112,6 +147,15 @@ class ROMMEOACConfig(JointActionConfig):
             make_schedule(getattr(self, name), name, allow_zero=True)
         if self.prior_window is not None:
             self._check_count("prior_window", self.prior_window)
+        self._check(
+            "opponent_model",
+            self.opponent_model,
+            self.opponent_model in OPPONENT_MODELS,
+            " or ".join(map(repr, OPPONENT_MODELS)),
+        )
+        if self.opponent_model == RESAMPLED:
+            # Eq. 11 divides by it.
+            make_schedule(self.kl_coeff, "kl_coeff")
         self._check_fraction("prior_uniform_weight", self.prior_uniform_weight)
         self._check_fraction("uniform_opponent_fraction", self.uniform_opponent_fraction)
 

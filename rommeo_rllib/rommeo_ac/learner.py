@@ -26,6 +26,7 @@ from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, PRIOR
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
 from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
 
 if TYPE_CHECKING:
@@ -132,8 +133,11 @@ class _ROMMEOUpdate:
         # It holds the opponent model back, but is not to be moved by it.
         self.prior = prior.detach(self.config.prior_uniform_weight)
         opponent_model = _given(self.observations, self.policy.opponent_model)
-        with frozen(self.policy.q_network):
-            policy_loss, opponent_model_loss, entropy = self._actors_losses(opponent_model)
+        if self.config.opponent_model == RESAMPLED:
+            policy_loss, opponent_model_loss, entropy = self._resampling().losses()
+        else:
+            with frozen(self.policy.q_network):
+                policy_loss, opponent_model_loss, entropy = self._actors_losses(opponent_model)
         losses = {
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
@@ -244,6 +248,18 @@ class _ROMMEOUpdate:
         kl = self._kl(opponent_model, self.prior, latent)
         opponent_model_loss = objective.opponent_model_loss(expected, kl, self.row_kl_coeff)
         return policy_loss, opponent_model_loss.mean(-1), entropy
+
+    def _resampling(self) -> Resampling:
+        return Resampling(
+            self.policy,
+            self.observations,
+            self.component_mask,
+            self.action_mask,
+            self.alpha,
+            self.kl_coeff,
+            self.config.prior_uniform_weight,
+            self.noise,
+        )
 
     def _counted_losses(
         self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor

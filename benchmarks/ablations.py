@@ -1,0 +1,144 @@
+"""What makes ROMMEO-AC reliable: one change at a time to a tuned configuration, many seeds each.
+
+    python benchmarks/ablations.py --variants default paper_settings --surfaces paper authors
+
+For each variant the share of seeds whose mean sampled return a play over the last three episodes is
+above 9, the same for the greedy joint action at the end, and from which episode on the sampled one
+stays above 9. Seeds are replicas in this very process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from measure import Report, Row, Spread, prepare, progress
+
+SOLVED_ABOVE = 9.0
+EPISODE = 25
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "no layer normalisation in Q": {"q_layer_norm": False},
+    "KL weight 1 throughout": {"kl_coeff": 1.0},
+    "KL weight 10 to 2": {"kl_coeff": {"initial": 10.0, "final": 2.0, "decay_steps": 250}},
+    "KL weight 20 to 2": {"kl_coeff": {"initial": 20.0, "final": 2.0, "decay_steps": 250}},
+    "prior on the latest 512 plays": {"prior_window": 512},
+    "prior on the latest 128 plays": {"prior_window": 128},
+    "prior without a uniform share": {"prior_uniform_weight": 0.0},
+    "policy answers rho only": {"uniform_opponent_fraction": 0.0},
+    "learning rates 0.003": dict.fromkeys(
+        ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr"), 0.003
+    ),
+    "opponent model's learning rate 0.005": {"opponent_model_lr": 0.005},
+    "batch 16": {"train_batch_size_per_learner": 16},
+    "batch 128": {"train_batch_size_per_learner": 128},
+    "gamma 0.95": {"gamma": 0.95},
+    "2 updates a play, alpha falls in 125": {
+        "updates_per_env_step": 2.0,
+        "alpha": {"initial": 20.0, "final": 0.1, "decay_steps": 125},
+        "kl_coeff": 1.0,
+    },
+    "4 updates a play, alpha falls in 75": {
+        "updates_per_env_step": 4.0,
+        "alpha": {"initial": 20.0, "final": 0.1, "decay_steps": 75},
+        "kl_coeff": 1.0,
+    },
+    "alpha learned": {"alpha": "auto", "alpha_lr": 0.01},
+    "alpha 0.1": {"alpha": 0.1},
+    "alpha 0.5": {"alpha": 0.5},
+    "alpha 1": {"alpha": 1.0},
+    "alpha 2": {"alpha": 2.0},
+}
+"""Changes to the tuned configuration's `.training()`, by the name of the variant."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared.
+
+    Attributes:
+        variants: keys of `VARIANTS`; all of them by default.
+        surfaces: of Max of Two Quadratics.
+        seeds: replicas of each.
+        set: further changes to all variants, KEY=VALUE with a JSON value.
+        episodes: length of a run in episodes of 25 plays.
+        json: where to write the results.
+    """
+
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    surfaces: tuple[str, ...] = ("paper", "authors")
+    seeds: int = 100
+    set: tuple[str, ...] = field(default_factory=tuple)
+    episodes: int = 30
+    json: Path | None = None
+
+
+def main(settings: Settings) -> None:
+    """Trains all variants, one after the other."""
+    prepare()
+    from rommeo_rllib.commands.tuning import quiet_ray
+
+    further = {key: json.loads(value) for key, _, value in (s.partition("=") for s in settings.set)}
+    report = Report("ablations", "ROMMEO-AC on Max of Two Quadratics, one change at a time")
+    runs = [(variant, surface) for variant in settings.variants for surface in settings.surfaces]
+    with quiet_ray(), progress("ablations", len(runs)) as done:
+        for variant, surface in runs:
+            changes = VARIANTS[variant] | further
+            report.rows.append(run(variant, surface, changes, settings.seeds, settings.episodes))
+            done()
+    report.notes.append(f"{settings.seeds} seeds, {settings.episodes} episodes of 25 plays.")
+    report.finish(settings.json)
+
+
+def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, episodes: int) -> Row:
+    """One variant on one surface."""
+    from rommeo_rllib.reporting.statistics import success_rate
+    from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
+
+    config = tuned.config.copy(copy_frozen=False).training(replicas=seeds, **changes)
+    config.environment(env_config={**config.env_config, "surface": surface})
+    # Evaluated once, at the end.
+    config.evaluation(evaluation_interval=10**9)
+    algorithm = config.build_algo()
+    returns = np.array([per_play(algorithm.train()["env_runners"]) for _ in range(episodes)])
+    greedy = per_play(algorithm.evaluate()["env_runners"])
+    algorithm.stop()
+
+    above = returns > SOLVED_ABOVE
+    # The last episode that is not above, and one more; infinite if that was the last of all.
+    since = np.where(above[-1], episodes - np.argmin(above[::-1], axis=0) + 1, math.inf)
+    since[above.all(axis=0)] = 1
+    rates = {
+        "sampled return above 9": success_rate(int(above[-1].sum()), seeds),
+        "greedy return above 9": success_rate(int((greedy > SOLVED_ABOVE).sum()), seeds),
+    }
+    episode = np.sort(since)[[math.ceil(q * seeds) - 1 for q in (0.5, 0.9, 0.99)]]
+    return Row(
+        {"variant": variant, "surface": surface}
+        | {name: str(rate) for name, rate in rates.items()}
+        | {"episode, 50/90/99 %": "/".join("-" if e == math.inf else f"{e:.0f}" for e in episode)},
+        {},
+        {
+            "sampled return": Spread.of(list(returns[-1])),
+            "greedy return": Spread.of(list(greedy)),
+        },
+    )
+
+
+def per_play(results: Mapping[str, Any]) -> np.ndarray:
+    """Each replica's return an agent and play."""
+    of_replicas = results["replicas"]
+    agents = len(results["agent_episode_returns_mean"])
+    totals, lengths = of_replicas["episode_return_mean"], of_replicas["episode_len_mean"]
+    return np.array(totals) / np.array(lengths) / agents
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings, description=__doc__))

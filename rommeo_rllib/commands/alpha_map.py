@@ -1,0 +1,122 @@
+"""The alpha map: which values and schedules of alpha find the optimum, and how often."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.sweep import Sweep
+from rommeo_rllib.commands.sweep_figures import write_pictures
+from rommeo_rllib.commands.sweep_results import Outcome, print_table
+from rommeo_rllib.commands.train import raise_if_failed
+from rommeo_rllib.commands.tuning import quiet_ray, run_trials
+from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
+from rommeo_rllib.naming import unknown_name_message
+
+CONFIGURATIONS = {
+    "tuned": "max_of_two_quadratics/rommeo_ac",
+    "any-alpha": "max_of_two_quadratics/rommeo_ac_any_alpha",
+    "paper": "max_of_two_quadratics/rommeo_ac_paper",
+}
+"""What is mapped, by the name used in options and files."""
+
+CONSTANTS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 10.0, 30.0, 100.0)
+INITIAL = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+DECAY_STEPS = (50, 125, 250, 500)
+FINAL = 0.1
+SOLVED_ABOVE = 9.0
+
+
+@dataclass
+class AlphaMap:
+    """Map alpha on Max of Two Quadratics: the share of seeds whose greedy return ends above 9.
+
+    Over constant values of alpha, and over linear schedules by initial value and length. Called
+    again with the same options it goes on where it was stopped.
+    """
+
+    settings: tuple[str, ...] = tuple(CONFIGURATIONS)
+    """What to map: tuned, any-alpha (the tuned configuration's switch for any constant alpha) or
+    paper (the authors' settings)."""
+
+    surfaces: tuple[str, ...] = SURFACES
+    """Which reward surfaces: paper (as printed) or authors (as in their program)."""
+
+    seeds: int = 32
+    """Number of seeds of each value and schedule."""
+
+    stop_steps: int = 750
+    """Env steps (plays) that each seed trains."""
+
+    out: Path = Path("results/alpha-map")
+    """Folder for the pictures, for alpha-map.json and for the trials."""
+
+    def run(self, console: Console) -> None:
+        """Maps, and prints the tables."""
+        self._check()
+        out = self.out.expanduser().resolve()
+        file = out / "alpha-map.json"
+        report: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        with quiet_ray():
+            for name in self.settings:
+                for surface in self.surfaces:
+                    console.print(f"{name} settings, {surface} surface ...")
+                    outcomes = self._map(name, surface, out, console)
+                    report.setdefault(name, {})[surface] = {
+                        "command": self._command(name, surface),
+                        "settings": [outcome.row() for outcome in outcomes],
+                    }
+                    file.write_text(json.dumps(report, indent=1) + "\n")
+        console.print(f"Written: {file}", soft_wrap=True)
+
+    def _map(self, name: str, surface: str, out: Path, console: Console) -> list[Outcome]:
+        sweep = Sweep(
+            CONFIGURATIONS[name],
+            alpha=CONSTANTS,
+            initial=INITIAL,
+            decay_steps=DECAY_STEPS,
+            final=(FINAL,),
+            num_samples=self.seeds,
+            success_above=SOLVED_ABOVE,
+            judge_by="greedy",
+            stop_steps=self.stop_steps,
+            set=(f"env_config.surface={surface}",),
+        )
+        plan = sweep.plan()
+        # Trials of other numbers of seeds or steps are other experiments.
+        folder = f"{name}-{surface}-{self.seeds}-seeds-{self.stop_steps}-steps"
+        experiment = plan.experiment(str(out / "trials"), folder)
+        results = run_trials(experiment, console, resume=True)
+        raise_if_failed(results, experiment.folder)
+        outcomes = plan.outcomes(results)
+        print_table(outcomes, console)
+        constants = [o for o in outcomes if not isinstance(o.alpha, dict)]
+        schedules = [o for o in outcomes if isinstance(o.alpha, dict)]
+        title = f"ROMMEO-AC, {name} settings, {surface} surface"
+        for part in (constants, schedules):
+            for path in write_pictures(part, title, out / f"{name}-{surface}", curves=False):
+                console.print(f"Picture: {path}", soft_wrap=True)
+        return outcomes
+
+    def _command(self, name: str, surface: str) -> str:
+        return (
+            f"rommeo reproduce alpha-map --settings {name} --surfaces {surface} "
+            f"--seeds {self.seeds} --stop-steps {self.stop_steps}"
+        )
+
+    def _check(self) -> None:
+        for option, value in (("--seeds", self.seeds), ("--stop-steps", self.stop_steps)):
+            if value < 1:
+                raise UsageError(f"{option} {value}: allowed: at least 1.")
+        for option, given, allowed in (
+            ("--settings", self.settings, CONFIGURATIONS),
+            ("--surfaces", self.surfaces, SURFACES),
+        ):
+            for one in given:
+                if one not in allowed:
+                    raise UsageError(unknown_name_message(option, one, list(allowed)))
