@@ -22,12 +22,14 @@ from rommeo_rllib.envs.repeated_game import (
 )
 from rommeo_rllib.envs.stochastic_climbing_game import StochasticClimbingGame
 from rommeo_rllib.envs.three_player_climbing_game import ThreePlayerClimbingGame
+from rommeo_rllib.envs.two_hills import HillsPayoff, TwoHills
 from rommeo_rllib.naming import unknown_name_message
 
 __all__ = [
     "GAMES",
     "ClimbingGame",
     "CoordinationGrid",
+    "HillsPayoff",
     "MatrixGame",
     "MatrixPayoff",
     "MaxOfTwoQuadratics",
@@ -37,6 +39,7 @@ __all__ = [
     "StochasticClimbingGame",
     "StochasticPayoffFunction",
     "ThreePlayerClimbingGame",
+    "TwoHills",
     "make",
     "max_of_two_quadratics_payoff",
 ]
@@ -48,6 +51,7 @@ GAMES: dict[str, Callable[..., ParallelEnv]] = {
     "penalty_game": PenaltyGame,
     "stochastic_climbing_game": StochasticClimbingGame,
     "three_player_climbing_game": ThreePlayerClimbingGame,
+    "two_hills": TwoHills,
 }
 
 

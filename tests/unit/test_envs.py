@@ -26,6 +26,7 @@ from rommeo_rllib.envs import (
     MatrixPayoff,
     MaxOfTwoQuadratics,
     RepeatedGame,
+    TwoHills,
     make,
     max_of_two_quadratics_payoff,
     rendering,
@@ -569,3 +570,59 @@ def test_human_mode_refreshes_its_window_at_each_play(monkeypatch: pytest.Monkey
     game.close()
     game.close()
     assert events == [0, 1, 2, "closed"]
+
+
+def test_two_hills_is_max_of_two_quadratics_for_two() -> None:
+    actions = np.random.default_rng(0).uniform(-10, 10, (50, 2))
+    payoff = TwoHills().hills
+    np.testing.assert_allclose(
+        payoff(actions, np.random.default_rng(0)), max_of_two_quadratics_payoff(actions)
+    )
+
+
+def test_two_hills_has_its_optimum_where_it_was_put() -> None:
+    game = TwoHills(3, optimum=(5.0, 2.0, -1.0), narrowness=4.0)
+    game.reset()
+    best = dict(zip(game.possible_agents, ([5.0], [2.0], [-1.0]), strict=True))
+    _, rewards, *_ = game.step({agent: np.float32(action) for agent, action in best.items()})
+    assert set(rewards.values()) == {10.0}
+
+
+def test_two_hills_shifts_with_the_context_that_agents_observe() -> None:
+    game = TwoHills(context=3.0)
+    observations, _ = game.reset(seed=1)
+    seen = set()
+    for _ in range(10):
+        shift = 3.0 * float(observations["player_0"][0])
+        seen.add(shift)
+        action = np.array([5.0 + shift], np.float32)
+        observations, rewards, *_ = game.step({"player_0": action, "player_1": action})
+        assert rewards["player_1"] == pytest.approx(10.0, abs=1e-4)
+    assert len(seen) == 10
+    assert -3.0 <= min(seen) < 0.0 < max(seen) <= 3.0
+
+
+def test_two_hills_noise_is_seeded_with_the_game() -> None:
+    game, action = TwoHills(noise=2.0), np.zeros(1, np.float32)
+    runs = []
+    for _ in range(2):
+        game.reset(seed=3)
+        played = [game.step(dict.fromkeys(game.agents, action)) for _ in range(5)]
+        runs.append([rewards["player_0"] for _, rewards, *_ in played])
+    assert runs[0] == runs[1]
+    assert np.std(runs[0]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"agents": 1}, "agents"),
+        ({"optimum": 11.0}, "optimum"),
+        ({"context": 6.0}, "context"),
+        ({"narrowness": 0.0}, "narrowness"),
+        ({"noise": -1.0}, "noise"),
+    ],
+)
+def test_two_hills_refuses_what_makes_no_game(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        TwoHills(**settings)

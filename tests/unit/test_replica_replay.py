@@ -1,0 +1,101 @@
+"""Replay of replicas: drawing from all buffers at once gives what each would draw by itself."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
+from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
+from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps
+
+SPACES = {"a": gym.spaces.Discrete(3), "b": gym.spaces.Box(-1.0, 1.0, (2,), np.float32)}
+POLICIES = ["p_a", "p_b"]
+REPLICAS, CAPACITY, SEED = 3, 20, 5
+
+
+def steps(replica: int, length: int, start: int = 0, absent: tuple[int, ...] = ()) -> JointSteps:
+    """Random joint steps; agent "b" misses those in `absent`."""
+    rng = np.random.default_rng([replica, start])
+    agents = {}
+    for agent, space in SPACES.items():
+        rows = np.array([row for row in range(length) if agent == "a" or row not in absent])
+        space.seed(int(rng.integers(1000)))
+        obs = rng.normal(size=(len(rows), 2)).astype(np.float32)
+        agents[agent] = AgentTransitions(
+            policy=f"p_{agent}",
+            rows=rows,
+            obs=obs,
+            actions=np.stack([space.sample() for _ in rows]),
+            rewards=rng.normal(size=len(rows)).astype(np.float32),
+            next_obs=obs + 1.0,
+            terminated=np.zeros(len(rows), np.float32),
+        )
+    return JointSteps(length, agents, replica)
+
+
+def filled(lengths: tuple[int, ...], absent: tuple[int, ...] = ()):
+    """A replay of all replicas, and a buffer of its own for each, with the same content."""
+    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    alone = [JointReplayBuffer(CAPACITY, SPACES, SEED + r) for r in range(REPLICAS)]
+    for replica, buffer in enumerate(alone):
+        for start, length in enumerate(lengths):
+            replay.buffers[replica].add_steps(steps(replica, length, start, absent))
+            buffer.add_steps(steps(replica, length, start, absent))
+    return replay, alone
+
+
+def assert_draws_as_alone(replay: ReplicaReplay, alone, prior_window):
+    found = replay.sample(POLICIES, 8, prior_window)
+    for replica, buffer in enumerate(alone):
+        for policy, columns in buffer.sample(POLICIES, 8, prior_window).items():
+            own = found[replica_id(policy, replica)]
+            assert own.keys() == columns.keys()
+            for name, column in columns.items():
+                np.testing.assert_array_equal(own[name], column)
+    return found
+
+
+@pytest.mark.parametrize("prior_window", [None, 4, 100])
+@pytest.mark.parametrize("lengths", [(1,), (7, 6), (15, 15)])
+def test_replicas_are_drawn_from_at_once_as_each_alone(lengths, prior_window):
+    replay, alone = filled(lengths)
+    for _ in range(3):
+        found = assert_draws_as_alone(replay, alone, prior_window)
+        assert isinstance(found, ReplicaBatches)
+
+
+def test_where_an_agent_was_absent_each_replica_is_drawn_from_by_itself():
+    replay, alone = filled((7,), absent=(2, 3))
+    assert not isinstance(assert_draws_as_alone(replay, alone, 4), ReplicaBatches)
+
+
+def test_replicas_of_different_length_are_drawn_from_one_by_one():
+    replay, alone = filled((7,))
+    replay.buffers[1].add_steps(steps(1, 2, 9))
+    alone[1].add_steps(steps(1, 2, 9))
+    assert not isinstance(assert_draws_as_alone(replay, alone, None), ReplicaBatches)
+
+
+def test_a_restored_replay_draws_as_before():
+    replay, alone = filled((15, 15))
+    states = [buffer.get_state() for buffer in replay.buffers]
+    restored, _ = filled((3,))
+    for buffer, state in zip(restored.buffers, states, strict=True):
+        buffer.set_state(state)
+    assert isinstance(assert_draws_as_alone(restored, alone, None), ReplicaBatches)
+
+
+def test_batches_stack_in_the_order_of_policies_and_replicas():
+    columns = {p: {"x": np.arange(6.0).reshape(3, 2) + 10 * i} for i, p in enumerate("pq")}
+    batches = ReplicaBatches(columns)
+    assert list(batches) == ["p@0", "p@1", "p@2", "q@0", "q@1", "q@2"]
+    assert "q@1" in batches
+    assert "r@0" not in batches
+    np.testing.assert_array_equal(batches["q@1"]["x"], [12.0, 13.0])
+    stacked = batches.stacked(list(batches))
+    np.testing.assert_array_equal(stacked["x"][:, 0], [0.0, 2.0, 4.0, 10.0, 12.0, 14.0])
+    np.testing.assert_array_equal(batches.stacked(["q@0", "q@1", "q@2"])["x"], columns["q"]["x"])
+    assert batches.stacked(["p@0", "q@0"]) is None
