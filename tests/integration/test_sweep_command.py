@@ -16,6 +16,7 @@ import pytest
 from test_train_command import SMALL
 
 from rommeo_rllib.cli import main
+from rommeo_rllib.commands import alpha_map
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -86,3 +87,25 @@ def test_a_sweep_whose_node_and_driver_are_killed_ends_with_the_table_of_an_undi
         assert found["seeds"] == 2
         # Success is not asked for in the calm one.
         assert found["return_per_play"] == pytest.approx(expected["return_per_play"])
+
+
+def test_the_alpha_map_goes_on_where_it_was_stopped_and_judges_by_greedy_actions(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(alpha_map, "CONSTANTS", (0.1, 1.0))
+    monkeypatch.setattr(alpha_map, "INITIAL", (2.0, 20.0))
+    monkeypatch.setattr(alpha_map, "DECAY_STEPS", (25, 50))
+    command = ["reproduce", "alpha-map", "--seeds", "2", "--stop-steps", "50", "--out"]
+    options = [str(tmp_path), "--surfaces", "paper", "--settings", "tuned"]
+    main([*command, *options])
+    table = json.loads((tmp_path / "alpha-map.json").read_text())["tuned"]["paper"]
+    assert [row["alpha"] for row in table["settings"][:2]] == [0.1, 1.0]
+    assert len(table["settings"]) == 6
+    assert all(row["success"]["rate"] in (0.0, 0.5, 1.0) for row in table["settings"])
+    pictures = {path.name for path in (tmp_path / "tuned-paper").glob("*.png")}
+    assert pictures == {"constant_alpha.png", "schedules.png"}
+    (trial, *_) = (tmp_path / "trials").glob("*/ROMMEO*/result.json")
+    before = trial.stat().st_mtime_ns
+    main([*command, *options])
+    assert json.loads((tmp_path / "alpha-map.json").read_text())["tuned"]["paper"] == table
+    assert trial.stat().st_mtime_ns == before

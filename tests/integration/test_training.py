@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from ray import tune
+from scipy import stats
 from small import DECAY, assert_finite, game_config, policy_of, shared_policy
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig
@@ -250,3 +252,37 @@ def test_a_tuner_searches_over_alpha(tmp_path):
         for initial in (1.0, 5.0)
     ]
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_random_warm_up_is_uniform_and_ends_with_the_first_update(lean):
+    config = game_config(
+        random_warm_up=True, num_steps_sampled_before_learning_starts=200, lean_sampling=lean
+    )
+    # Untrained networks would never act like this.
+    algorithm = config.training(alpha=0.01).build_algo()
+    for policy in ("player_0", "player_1"):
+        with torch.no_grad():
+            policy_of(algorithm, policy).policy_network[-1].bias.copy_(torch.tensor([1.0, -5.0]))
+    for _ in range(6):
+        algorithm.train()
+    arrays = algorithm.replay_buffer.get_state()["arrays"]
+    algorithm.stop()
+    for agent in (0, 1):
+        actions = arrays[f"{agent}/actions"].ravel()
+        assert stats.kstest(actions[:200], stats.uniform(-1.0, 2.0).cdf).pvalue > 1e-4
+        assert np.std(actions[201:]) < 0.3
+
+
+def test_a_random_warm_up_is_over_for_good_in_a_restored_run(tmp_path):
+    config = game_config(random_warm_up=True)
+    algorithm = config.build_algo()
+    algorithm.train()
+    path = algorithm.save_to_path(str(tmp_path))
+    algorithm.stop()
+    restored = config.copy(copy_frozen=False).build_algo()
+    assert not policy_of(restored, "player_0").has_learned
+    restored.restore_from_path(path)
+    assert policy_of(restored, "player_0").has_learned
+    assert restored.env_runner.module["player_0"].has_learned
+    restored.stop()

@@ -13,6 +13,7 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
+from rommeo_rllib.schedules import make_alpha
 
 DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
 
@@ -90,6 +91,7 @@ BAD_VALUES += [("train_batch_size_per_learner", bad) for bad in (0, -1, 0.5)]
 BAD_VALUES += [("num_steps_sampled_before_learning_starts", bad) for bad in (-1, 2.5)]
 BAD_VALUES += [("prior_window", bad) for bad in (0, -3, 1.5)]
 BAD_VALUES += [("prior_uniform_weight", bad) for bad in (-0.1, 1.0, True)]
+BAD_VALUES += [("opponent_model", bad) for bad in ("gaussian", None, 1)]
 BAD_VALUES += [("uniform_opponent_fraction", bad) for bad in (-0.1, 1.0)]
 BAD_VALUES += [
     (name, bad)
@@ -225,3 +227,20 @@ def test_episodes_without_a_look_back_are_refused():
 def test_groups_of_opponents_are_a_dict():
     with pytest.raises(ValueError, match=r"`opponent_groups` is \[\['a', 'b'\]\]; allowed: .*dict"):
         make_config(opponent_groups=[["a", "b"]]).validate()
+
+
+def test_the_resampled_opponent_model_needs_a_kl_weight_above_0():
+    with pytest.raises(ValueError, match="`kl_coeff"):
+        make_config(opponent_model="resampled", kl_coeff=0.0).validate()
+    make_config(opponent_model="reparameterised", kl_coeff=0.0).validate()
+
+
+def test_the_papers_settings_have_its_authors_schedule_of_alpha():
+    config = make_config().paper_settings()
+    config.validate()
+    alpha = make_alpha(config.alpha)
+    for play in (0, 7, 10, 11, 60, 250):
+        expected = 0.1 + 500.0 * math.exp(-0.1 * max(play - 10, 0))
+        assert alpha.value(play) == pytest.approx(expected)
+    assert alpha.value(10_000) == pytest.approx(0.1)
+    assert config.model_config["fcnet_hiddens"] == [100, 100]
