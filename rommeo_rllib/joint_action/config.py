@@ -10,6 +10,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
+from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
@@ -261,6 +262,11 @@ class JointActionConfig(AlgorithmConfig):
     ) -> ConnectorV2:
         """RLlib's pipeline, in which each agent also learns who else acts at this step."""
         pipeline = super().build_env_to_module_connector(env=env, spaces=spaces, device=device)
+        if any(isinstance(piece, FrameStacking) for piece in pipeline.connectors):
+            raise ValueError(
+                "RLlib's FrameStackingEnvToModule stacks for the policy only, past the episodes "
+                "that the replay learns from; use rommeo_rllib.frame_stacking.StackFrames."
+            )
         if self.add_default_connectors_to_env_to_module_pipeline:
             agents = agent_action_spaces(_env_spaces(env, spaces))
             modelled = whom_each_models(agents, self.opponent_groups)

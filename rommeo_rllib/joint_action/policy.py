@@ -61,6 +61,11 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
                 f"`model_config` of {type(self).__name__} lacks {OPPONENTS!r}; build the policy "
                 "through its algorithm's config, or from a checkpoint."
             )
+        if self.model_config.get("use_lstm"):
+            raise ValueError(
+                "`use_lstm` is True in the model config; allowed: False, since the replay holds "
+                "single steps. rommeo_rllib.frame_stacking.StackFrames gives a memory."
+            )
         self.opponents = self.model_config[OPPONENTS]
         self.own_components = action_components(self.action_space, "A policy")
         self.opponent_components = self.opponents.all_components

@@ -199,6 +199,13 @@ def test_an_unknown_activation_is_refused():
         config.get_multi_rl_module_spec(spaces=spaces).build()
 
 
+def test_a_recurrent_network_is_refused():
+    config = make_config().rl_module(model_config={"use_lstm": True})
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Discrete(2))
+    with pytest.raises(ValueError, match=r"`use_lstm` is True.*StackFrames"):
+        config.get_multi_rl_module_spec(spaces=spaces).build()
+
+
 def test_a_policy_needs_to_know_its_opponents():
     spec = RLModuleSpec(
         module_class=ROMMEOPolicy,
