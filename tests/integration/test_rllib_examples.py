@@ -13,7 +13,7 @@ import ray.rllib.examples.multi_agent as examples
 
 TRAINING = """.training(
             num_steps_sampled_before_learning_starts=100,
-            updates_per_env_step=0.05,
+            updates_per_env_step=0.01,
             train_batch_size_per_learner=32,
         )
 """

@@ -1,7 +1,7 @@
 """Particle games of `mpe2`, which the extra "mpe" of this package installs.
 
-First settings, not yet searched over: no result is claimed for them. Short runs only have shown that
-they train.
+First settings, not yet searched over: no result is claimed for them. Short runs only have shown
+that they train.
 """
 
 from __future__ import annotations
