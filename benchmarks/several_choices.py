@@ -1,7 +1,7 @@
 """Own actions of several choices: counted, or sampled by straight-through Gumbel-softmax?
 
-The mean of k climbing games, played at once by two players: MultiDiscrete([3] * k). Prints, for each
-way, how many of 16 seeds solve all k games greedily.
+The mean of k climbing games, played at once by two players: MultiDiscrete([3] * k). Prints, for
+each way, how many of 16 seeds solve all k games greedily.
 
     python benchmarks/several_choices.py
 """
