@@ -33,7 +33,7 @@ from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.reporting import finite_or_before
-from rommeo_rllib.joint_action.spaces import agent_action_spaces
+from rommeo_rllib.joint_action.spaces import agent_action_spaces, agent_observation_spaces
 from rommeo_rllib.joint_action.transitions import JointSteps
 from rommeo_rllib.provenance import PROVENANCE, provenance
 
@@ -63,6 +63,12 @@ class JointActionAlgorithm(Algorithm):
             self.config.opponent_groups,
         )
         self.replay_buffers = self._replay.buffers
+        # For policies that are trained centrally; else None.
+        self._opponent_observation_spaces = (
+            agent_observation_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
+            if self.config.trains_centrally
+            else None
+        )
         # A local env runner of ours is asked directly, and for its metrics once an iteration.
         self._samples_locally = self.env_runner_group.num_remote_env_runners() == 0 and isinstance(
             self.env_runner, JointActionEnvRunner
@@ -251,7 +257,7 @@ class JointActionAlgorithm(Algorithm):
         """A batch for each policy, of each replica."""
         policies, window = self._policies_to_train(), self._prior_window()
         replay = self._replay if self.config.replicas > 1 else self.replay_buffer
-        return replay.sample(policies, rows, prior_window=window)
+        return replay.sample(policies, rows, window, self._opponent_observation_spaces)
 
     def _prior_window(self) -> int | None:
         """Most recent env steps that an opponent prior is fitted on; None for the whole replay."""

@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.policy import (
     INIT_KEY,
@@ -30,7 +31,10 @@ from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     OpponentGroups,
     agent_action_spaces,
+    agent_observation_spaces,
+    central_opponents,
     check_agents_of_policy,
+    reject_other_kinds,
     shared_opponents,
     whom_each_models,
 )
@@ -52,6 +56,7 @@ class JointActionConfig(AlgorithmConfig):
         self.exploration_config: dict[str, Any] = {}
         self.gamma = 0.99
         self.q_lr: ScheduleSpec = 3e-4
+        self.q_layer_norm = True
         self.tau = 0.005
         self.train_batch_size_per_learner = 256
         self.updates_per_env_step = 1.0
@@ -76,6 +81,7 @@ class JointActionConfig(AlgorithmConfig):
         self,
         *,
         q_lr: ScheduleSpec = NotProvided,
+        q_layer_norm: bool = NotProvided,
         tau: float = NotProvided,
         updates_per_env_step: float = NotProvided,
         num_steps_sampled_before_learning_starts: int = NotProvided,
@@ -94,6 +100,8 @@ class JointActionConfig(AlgorithmConfig):
         Args:
             q_lr: learning rate of the Q-function: a number or a schedule over env steps, see
                 `rommeo_rllib.schedules.make_schedule`.
+            q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
+                rewards too slowly (see docs/deviations.md).
             tau: how far a target network moves towards its network at each update, in (0, 1].
             updates_per_env_step: gradient steps of every policy for each env step sampled; may be
                 below 1.
@@ -129,6 +137,7 @@ class JointActionConfig(AlgorithmConfig):
         """
         own = {
             "q_lr": q_lr,
+            "q_layer_norm": q_layer_norm,
             "tau": tau,
             "updates_per_env_step": updates_per_env_step,
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
@@ -242,9 +251,16 @@ class JointActionConfig(AlgorithmConfig):
                 check_agents_of_policy(policy, agents, env_spaces)
             observation_size(spec.observation_space, f"Policy {policy!r}")
             # A policy to which no agent is mapped at first may get any of them later.
-            opponents = shared_opponents(
-                policy, agents or list(action_spaces), action_spaces, self.opponent_groups
-            )
+            agents = agents or list(action_spaces)
+            kinds = spec.module_class.ACTION_KINDS
+            reject_other_kinds(self.algo_class.__name__, kinds, action_spaces)
+            opponents = shared_opponents(policy, agents, action_spaces, self.opponent_groups)
+            if spec.module_class.TRAINS_CENTRALLY:
+                modelled = whom_each_models(action_spaces, self.opponent_groups)
+                seen = agent_observation_spaces(env_spaces)
+                opponents = central_opponents(
+                    policy, agents, opponents, modelled, seen, self._policy_of
+                )
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
         if self.replicas > 1:
             multi_spec.rl_module_specs = {
@@ -272,6 +288,20 @@ class JointActionConfig(AlgorithmConfig):
             modelled = whom_each_models(agents, self.opponent_groups)
             pipeline.insert_after(AddObservationsFromEpisodesToBatch, AddOpponentMask(modelled))
         return pipeline
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        return super()._model_config_auto_includes | {
+            "fcnet_hiddens": [256, 256],
+            "fcnet_activation": "relu",
+            Q_LAYER_NORM: self.q_layer_norm,
+        }
+
+    @property
+    def trains_centrally(self) -> bool:
+        """Whether training needs what the opponents observe, and their own policies."""
+        module_class = self.get_default_rl_module_spec().module_class
+        return bool(getattr(module_class, "TRAINS_CENTRALLY", False))
 
     def stream_key(self, module_id: str) -> tuple[int, int]:
         """Numbers that tell a policy's random numbers from all other policies'.

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.utils.deterministic
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns as RLlibColumns
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
@@ -29,6 +30,8 @@ from ray.rllib.utils.metrics import (
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from rommeo_rllib import objective
+from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
 from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
 from rommeo_rllib.joint_action.memory import keep_freed_memory
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -79,6 +82,7 @@ class Update:
         env_steps: the clock of all schedules, env steps sampled so far.
         noise: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
+        opponents: the door to the opponents' own policies, where training is central.
     """
 
     policy: JointActionPolicy
@@ -87,6 +91,7 @@ class Update:
     env_steps: int
     noise: Noise
     stacked: bool
+    opponents: OpponentPolicies | None = None
 
     def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
         """The present value of a schedule of each policy, () or (policies,)."""
@@ -96,6 +101,36 @@ class Update:
         values = [made[id(config)] for config in self.configs]
         device = next(iter(self.columns.values())).device
         return torch.tensor(values if self.stacked else values[0], device=device)
+
+    def alpha(self) -> Tensor:
+        """The present value of a scheduled `alpha`, to go with rows, (1,) or (policies, 1)."""
+        return self.scheduled(lambda config: make_schedule(config.alpha, "alpha")).unsqueeze(-1)
+
+    def td_target(self, next_value: Callable[[], Tensor]) -> Tensor:
+        """What Q is to be, (B,): the reward and, discounted, the next state's value.
+
+        Args:
+            next_value: makes that value, (B,); not called where nothing counts but the reward.
+        """
+        rewards, gamma = self.columns[RLlibColumns.REWARDS], self.configs[0].gamma
+        if gamma == 0.0:
+            return rewards
+        with torch.no_grad():
+            value = next_value()
+        return objective.td_target(rewards, self.columns[RLlibColumns.TERMINATEDS], value, gamma)
+
+
+def q_and_policy(policy: Any, config: Any) -> dict[str, TrainedParameters]:
+    """What nearly all algorithms train: the Q-function and the policy's network."""
+    return {
+        "q": TrainedParameters(policy.q_parameters, config.q_lr),
+        "policy": TrainedParameters(list(policy.policy_network.parameters()), config.policy_lr),
+    }
+
+
+def mean_per_dimension(name: str, actions: Tensor) -> Metrics:
+    """The mean over rows of each dimension k, as "name_k": (..., B, dimensions) -> (...) each."""
+    return {f"{name}_{index}": mean for index, mean in enumerate(actions.mean(-2).unbind(-1))}
 
 
 class JointActionLearner(TorchLearner):
@@ -124,6 +159,9 @@ class JointActionLearner(TorchLearner):
         """Pairs of (network, its target), which follows it by Polyak averaging."""
         return []
 
+    def after_update(self, update: Update) -> None:
+        """What else changes with the clock after a gradient step of a group of policies."""
+
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
         """Policies are computed together only if this is equal."""
         overrides = config.algorithm_config_overrides_per_module.get(module_id, {})
@@ -137,6 +175,8 @@ class JointActionLearner(TorchLearner):
         self._pending_losses: dict[str, list[Losses]] = defaultdict(list)
         self._steps_since_report: dict[str, int] = defaultdict(int)
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
+        # By a group's first policy.
+        self._opponents: dict[str, OpponentPolicies] = {}
         self._generators: dict[str, Generator] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         self._learning_rates: dict[Optimizer, list[Schedule]] = {}
@@ -183,6 +223,7 @@ class JointActionLearner(TorchLearner):
             if isinstance(self.module[module_id], JointActionPolicy)
         }
         keys = {module_id: self.group_key(self.config, module_id) for module_id in policies}
+        self._opponents.clear()
         for group in group_policies(policies, keys):
             self._groups.append(group)
             self._register_optimizer(group)
@@ -289,7 +330,17 @@ class JointActionLearner(TorchLearner):
             env_steps,
             PolicyNoise(generators, stacked=group.stacked),
             group.stacked,
+            self._opponent_policies(group) if group.policy.TRAINS_CENTRALLY else None,
         )
+
+    def _opponent_policies(self, group: PolicyGroup) -> OpponentPolicies:
+        if group.ids[0] not in self._opponents:
+            routes = {
+                module_id: opponent_ids(module_id, policy.opponents, self.config.policies)
+                for module_id, policy in group.members.items()
+            }
+            self._opponents[group.ids[0]] = OpponentPolicies(routes, self._groups, group.stacked)
+        return self._opponents[group.ids[0]]
 
     def _gradient_step(self, batches: Mapping[str, Any]) -> None:
         total = []
@@ -328,6 +379,7 @@ class JointActionLearner(TorchLearner):
                 torch._foreach_lerp_(
                     list(target.parameters()), [p.detach() for p in network.parameters()], tau
                 )
+            self.after_update(update)
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
         """Not used: policies are computed together, see `losses`."""

@@ -51,6 +51,15 @@ def packed_shape(space: gym.Space) -> tuple[int, ...]:
     return space.shape
 
 
+def blank(space: gym.Space) -> np.ndarray:
+    """A packed value of the space that stands for none: zeros, of a choice its first option."""
+    leaves = (
+        np.zeros(leaf.shape or (), leaf.dtype) + np.asarray(getattr(leaf, "start", 0), leaf.dtype)
+        for leaf in leaf_spaces(space)
+    )
+    return pack(nest(space, leaves))
+
+
 def _nested(value: Any) -> bool:
     return isinstance(value, Mapping | tuple)
 

@@ -40,6 +40,12 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
     is found out by the configuration and comes in with the model config.
     """
 
+    ACTION_KINDS = frozenset({"continuous", "unbounded", "discrete"})
+    """Kinds of actions, the opponents' included, that the algorithm can do."""
+
+    TRAINS_CENTRALLY = False
+    """Whether training needs what the opponents observe, and their own policies."""
+
     opponents: Opponents
     noise: Noise = GLOBAL_NOISE
 

@@ -17,7 +17,7 @@ from ray.rllib.utils.checkpoints import Checkpointable
 from rommeo_rllib.components import action_size
 from rommeo_rllib.joint_action.encoding import action_components, encode_actions
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.packing import packed_shape
+from rommeo_rllib.joint_action.packing import blank, packed_shape
 from rommeo_rllib.joint_action.spaces import (
     AgentID,
     OpponentGroups,
@@ -44,6 +44,12 @@ TRANSITION_COLUMNS = (
 )
 
 Batch = dict[str, np.ndarray]
+
+
+def opponent_column(name: str, number: int) -> str:
+    """Name of a column ("obs", "new_obs") of an opponent, numbered in the order of opponents."""
+    return f"opponent_{number}_{name}"
+
 
 ColumnName: TypeAlias = tuple[AgentID, str]
 
@@ -119,7 +125,11 @@ class JointReplayBuffer(Checkpointable):
             self.add_steps(steps)
 
     def sample(
-        self, policies: Iterable[str], batch_size: int, prior_window: int | None = None
+        self,
+        policies: Iterable[str],
+        batch_size: int,
+        prior_window: int | None = None,
+        observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ) -> dict[str, Batch]:
         """A batch for each policy, drawn uniformly with replacement from the steps it acted in.
 
@@ -128,6 +138,8 @@ class JointReplayBuffer(Checkpointable):
             batch_size: rows of each batch.
             prior_window: if given, as many rows again, under names that begin with "prior_", are
                 drawn from this many most recent env steps.
+            observation_spaces: if given, those of all agents: batches then also have what each
+                opponent observed, under the names that `opponent_column` gives.
 
         Returns:
             For each policy: obs, actions, rewards, new_obs, terminateds, opponent_actions,
@@ -140,6 +152,8 @@ class JointReplayBuffer(Checkpointable):
             if not picked:
                 continue
             batches[policy] = self._gather(picked, TRANSITION_COLUMNS)
+            if observation_spaces is not None:
+                batches[policy] |= self._opponent_observations(picked, observation_spaces)
             if prior_window is not None:
                 # A policy that has been absent of late learns from all that it has seen.
                 recent = self._draw(policy, batch_size, min(prior_window, self._size)) or picked
@@ -307,6 +321,22 @@ class JointReplayBuffer(Checkpointable):
         encoded = np.zeros((len(rows), width), np.float32)
         encoded[present] = encode_actions(space, actions[rows[present]])
         return encoded
+
+    def _opponent_observations(
+        self,
+        picked: Sequence[tuple[AgentID, np.ndarray]],
+        spaces: Mapping[AgentID, gym.Space],
+    ) -> Batch:
+        parts: dict[str, list[np.ndarray]] = {}
+        for agent, rows in picked:
+            for number, opponent in enumerate(self._opponents[agent]):
+                present, none = self._present(opponent, rows), blank(spaces[opponent])
+                for name in (Columns.OBS, Columns.NEXT_OBS):
+                    column = np.repeat(none[np.newaxis], len(rows), axis=0)
+                    if opponent in self._columns:
+                        column[present] = self._columns[opponent][name][rows[present]]
+                    parts.setdefault(opponent_column(name, number), []).append(column)
+        return {name: np.concatenate(columns) for name, columns in parts.items()}
 
     # Checkpoints: arrays in one .npz without pickled objects, the rest in a JSON manifest.
 

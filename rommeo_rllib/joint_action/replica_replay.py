@@ -16,6 +16,7 @@ from rommeo_rllib.joint_action.replay_buffer import (
     ColumnName,
     JointReplayBuffer,
     gather,
+    opponent_column,
 )
 from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, OpponentGroups, whom_each_models
@@ -63,7 +64,11 @@ class ReplicaReplay:
         ]
 
     def sample(
-        self, policies: Sequence[str], batch_size: int, prior_window: int | None = None
+        self,
+        policies: Sequence[str],
+        batch_size: int,
+        prior_window: int | None = None,
+        observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ) -> Mapping[str, Batch]:
         """A batch for each replica of each policy, by module id; see `JointReplayBuffer.sample`."""
         agents = [buffer.sole_agents(policies) for buffer in self.buffers]
@@ -73,7 +78,9 @@ class ReplicaReplay:
             return {
                 replica_id(policy, replica): columns
                 for replica, buffer in enumerate(self.buffers)
-                for policy, columns in buffer.sample(policies, batch_size, prior_window).items()
+                for policy, columns in buffer.sample(
+                    policies, batch_size, prior_window, observation_spaces
+                ).items()
             }
         windows = [size] if prior_window is None else [size, min(prior_window, size)]
         # (replicas, policies, windows, rows), as rows of the common arrays.
@@ -85,16 +92,28 @@ class ReplicaReplay:
         )
         rows += self._capacity * np.arange(len(self.buffers)).reshape(-1, 1, 1, 1)
         return ReplicaBatches(
-            {p: self._gather(first[p], rows[:, index]) for index, p in enumerate(policies)}
+            {
+                policy: self._gather(first[policy], rows[:, index], observation_spaces is not None)
+                for index, policy in enumerate(policies)
+            }
         )
 
-    def _gather(self, agent: AgentID, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def _gather(
+        self, agent: AgentID, rows: np.ndarray, opponents_observations: bool
+    ) -> dict[str, np.ndarray]:
         """One policy's columns, (replicas, B, ...); `rows` is (replicas, windows, B)."""
         columns: dict[AgentID, dict[str, np.ndarray]] = {}
         for (owner, name), common in self._common.items():
             columns.setdefault(owner, {})[name] = common.reshape(-1, *common.shape[2:])
         take = partial(gather, columns, self._action_spaces, agent, self._modelled[agent])
-        batch = take(rows[:, 0].reshape(-1), TRANSITION_COLUMNS)
+        drawn = rows[:, 0].reshape(-1)
+        batch = take(drawn, TRANSITION_COLUMNS)
+        if opponents_observations:
+            batch |= {
+                opponent_column(name, number): columns[opponent][name][drawn]
+                for number, opponent in enumerate(self._modelled[agent])
+                for name in (Columns.OBS, Columns.NEXT_OBS)
+            }
         if rows.shape[1] > 1:
             recent = take(rows[:, 1].reshape(-1), (Columns.OBS,))
             batch |= {PRIOR + name: column for name, column in recent.items()}

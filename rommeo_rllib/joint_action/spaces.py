@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from torch import Tensor
 from rommeo_rllib.components import ActionComponent, action_size
 from rommeo_rllib.joint_action.encoding import (
     action_components,
+    encode_observations,
     layout,
     observation_size,
     to_env_units,
@@ -21,6 +22,12 @@ from rommeo_rllib.joint_action.encoding import (
 from rommeo_rllib.naming import did_you_mean
 
 AgentID: TypeAlias = Hashable
+
+_SPACES_OF_KIND = {
+    "continuous": "bounded Box of floats",
+    "unbounded": "Box of floats without bounds",
+    "discrete": "Discrete, MultiDiscrete, MultiBinary",
+}
 
 OpponentGroups: TypeAlias = Mapping[AgentID, Collection[AgentID]]
 """For some agents, whom they model; all others model everybody."""
@@ -61,9 +68,17 @@ def whom_each_models(
 
 @dataclass(frozen=True)
 class Opponents:
-    """What one policy knows of the others: the action space of each, in order."""
+    """What one policy knows of the others, in order.
+
+    Attributes:
+        action_spaces: the action space of each.
+        observation_spaces: the observation space of each; for central training only.
+        policies: the id of each one's policy; for central training only.
+    """
 
     action_spaces: tuple[gym.Space, ...]
+    observation_spaces: tuple[gym.Space, ...] = ()
+    policies: tuple[str, ...] = ()
 
     @cached_property
     def components(self) -> tuple[tuple[ActionComponent, ...], ...]:
@@ -74,6 +89,11 @@ class Opponents:
     def all_components(self) -> tuple[ActionComponent, ...]:
         """The components of all opponents, one after the other."""
         return tuple(c for opponent in self.components for c in opponent)
+
+    def encode(self, observations: Sequence[Tensor]) -> list[Tensor]:
+        """What each opponent observed as the networks see it, (..., its observation size) each."""
+        pairs = zip(self.observation_spaces, observations, strict=True)
+        return [encode_observations(space, one) for space, one in pairs]
 
     def component_mask(self, opponent_mask: Tensor) -> Tensor:
         """(..., opponents) -> (..., components)."""
@@ -136,6 +156,65 @@ def agent_action_spaces(env_spaces: Any) -> dict[AgentID, gym.Space]:
     """
     space = env_spaces[1] if isinstance(env_spaces, tuple | list) else env_spaces
     return _by_agent(space, "action")
+
+
+def agent_observation_spaces(env_spaces: Any) -> dict[AgentID, gym.Space]:
+    """The observation space of each agent; see :func:`agent_action_spaces`."""
+    return _by_agent(env_spaces[0], "observation")
+
+
+def reject_other_kinds(
+    algorithm: str, kinds: Collection[str], action_spaces: Mapping[AgentID, gym.Space]
+) -> None:
+    """Raises a ValueError that names an agent whose action has a part of a kind not in `kinds`."""
+    for agent, space in action_spaces.items():
+        found = {str(part.kind) for part in action_components(space, f"Agent {agent!r}")}
+        if not found <= set(kinds):
+            allowed = ", ".join(_SPACES_OF_KIND[kind] for kind in sorted(kinds))
+            raise ValueError(
+                f"{algorithm} cannot serve agent {agent!r}, whose action space is {space}; "
+                f"allowed for all agents: {allowed}, and Dict and Tuple of these."
+            )
+
+
+def central_opponents(
+    policy: str,
+    agents: Sequence[AgentID],
+    opponents: Opponents,
+    modelled: Mapping[AgentID, Sequence[AgentID]],
+    observation_spaces: Mapping[AgentID, gym.Space],
+    policy_of: Callable[[AgentID], str | None],
+) -> Opponents:
+    """What a policy that is trained centrally knows of its opponents.
+
+    Args:
+        policy: its id.
+        agents: whom it acts for.
+        opponents: what any policy knows of them.
+        modelled: for each agent its opponents, in order.
+        observation_spaces: of all agents.
+        policy_of: an agent's policy, or None if that is not known before an episode.
+
+    Raises:
+        ValueError: if it is not certain which policy acts for an opponent, or what that one sees.
+    """
+    seen = []
+    for agent in agents:
+        policies = tuple(policy_of(opponent) or "" for opponent in modelled[agent])
+        if not all(policies):
+            raise ValueError(
+                f"Policy {policy!r} is trained centrally, but `policy_mapping_fn` does not say "
+                f"from the agent's id alone which policy acts for each of {modelled[agent]}."
+            )
+        seen.append((tuple(observation_spaces[o] for o in modelled[agent]), policies))
+    for agent, other in zip(agents, seen, strict=True):
+        if other != seen[0]:
+            raise ValueError(
+                f"Policy {policy!r} is trained centrally and shared by the agents {agents[0]!r} "
+                f"and {agent!r}, whose opponents' policies or observation spaces differ: "
+                f"{seen[0]} and {other}. Give each its own policy."
+            )
+    return Opponents(opponents.action_spaces, *seen[0])
 
 
 def check_agents_of_policy(policy: str, agents: Sequence[AgentID], env_spaces: Any) -> None:

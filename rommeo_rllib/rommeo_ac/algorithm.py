@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
 from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
 
@@ -43,7 +43,6 @@ class ROMMEOACConfig(JointActionConfig):
         self.prior_window: int | None = None
         self.prior_uniform_weight = 0.05
         self.uniform_opponent_fraction = 0.3
-        self.q_layer_norm = True
         self.opponent_model = REPARAMETERISED
 
     def training(
@@ -58,7 +57,6 @@ class ROMMEOACConfig(JointActionConfig):
         prior_window: int | None = NotProvided,
         prior_uniform_weight: float = NotProvided,
         uniform_opponent_fraction: float = NotProvided,
-        q_layer_norm: bool = NotProvided,
         opponent_model: str = NotProvided,
         **kwargs: Any,
     ) -> Self:
@@ -83,8 +81,6 @@ class ROMMEOACConfig(JointActionConfig):
                 opponent model back, so that it may consider what was not seen for long.
             uniform_opponent_fraction: share of uniformly random opponents' actions among those
                 that the policy learns to answer.
-            q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
-                rewards too slowly (see docs/deviations.md).
             opponent_model: "reparameterised" fits policy and opponent model by the gradients of
                 Eq. 18 and 19; "resampled" fits both to actions that are weighed by Eq. 10 and 11,
                 which finds the better one of several modes but costs a multiple and suits actions
@@ -104,7 +100,6 @@ class ROMMEOACConfig(JointActionConfig):
             "prior_window": prior_window,
             "prior_uniform_weight": prior_uniform_weight,
             "uniform_opponent_fraction": uniform_opponent_fraction,
-            "q_layer_norm": q_layer_norm,
             "opponent_model": opponent_model,
         }
         super().training(**kwargs)
@@ -173,9 +168,6 @@ class ROMMEOACConfig(JointActionConfig):
     def _model_config_auto_includes(self) -> dict[str, Any]:
         alpha = make_alpha(self.alpha)
         return super()._model_config_auto_includes | {
-            "fcnet_hiddens": [256, 256],
-            "fcnet_activation": "relu",
-            Q_LAYER_NORM: self.q_layer_norm,
             INITIAL_ALPHA: alpha.initial if isinstance(alpha, Auto) else alpha.value(0),
         }
 

@@ -21,6 +21,8 @@ from rommeo_rllib.joint_action.learner import (
     Metrics,
     TrainedParameters,
     Update,
+    mean_per_dimension,
+    q_and_policy,
 )
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -57,21 +59,17 @@ class ROMMEOACLearner(JointActionLearner):
     ) -> dict[str, TrainedParameters]:
         """The four networks, each with a learning rate of its own, and alpha if it is learned."""
         policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
-        trained = {
-            "q": (policy.q_parameters, config.q_lr),
-            "policy": (policy.policy_network.parameters(), config.policy_lr),
-            "opponent_model": (
-                policy.opponent_model_network.parameters(),
-                config.opponent_model_lr,
-            ),
-            "opponent_prior": (
-                policy.opponent_prior_network.parameters(),
-                config.opponent_prior_lr,
-            ),
-        }
+        trained = q_and_policy(policy, config)
+        if policy.LEARNS_OPPONENT_MODEL:
+            trained["opponent_model"] = TrainedParameters(
+                list(policy.opponent_model_network.parameters()), config.opponent_model_lr
+            )
+        trained["opponent_prior"] = TrainedParameters(
+            list(policy.fitted_network.parameters()), config.opponent_prior_lr
+        )
         if isinstance(make_alpha(config.alpha), Auto):
-            trained["alpha"] = (iter([policy.log_alpha]), config.alpha_lr)
-        return {name: TrainedParameters(list(p), lr) for name, (p, lr) in trained.items()}
+            trained["alpha"] = TrainedParameters([policy.log_alpha], config.alpha_lr)
+        return trained
 
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
         """Learned and scheduled alphas are not computed together."""
@@ -104,6 +102,7 @@ class _ROMMEOUpdate:
         self.config = cast("ROMMEOACConfig", update.configs[0])
         self.batch = batch = update.columns
         self.noise = update.noise
+        self.td_target = update.td_target
         self.encoded = policy.encode(batch[Columns.OBS])
         # An encoder learns from the Q-function's loss alone.
         self.observations = self.encoded.detach()
@@ -133,6 +132,9 @@ class _ROMMEOUpdate:
         # It holds the opponent model back, but is not to be moved by it.
         self.prior = prior.detach(self.config.prior_uniform_weight)
         opponent_model = _given(self.observations, self.policy.opponent_model)
+        if not self.policy.LEARNS_OPPONENT_MODEL:
+            # It is the prior, and trained as such alone.
+            opponent_model = opponent_model.detach(0.0)
         if self.config.opponent_model == RESAMPLED:
             policy_loss, opponent_model_loss, entropy = self._resampling().losses()
         else:
@@ -141,9 +143,10 @@ class _ROMMEOUpdate:
         losses = {
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
-            OPPONENT_MODEL_LOSS: opponent_model_loss,
             PRIOR_LOSS: self._prior_loss(prior),
         }
+        if self.policy.LEARNS_OPPONENT_MODEL:
+            losses[OPPONENT_MODEL_LOSS] = opponent_model_loss
         if isinstance(self.temperature, Auto):
             target = self.policy.target_entropy(self.temperature.target_entropy)
             alpha_loss = objective.temperature_loss(
@@ -179,23 +182,17 @@ class _ROMMEOUpdate:
             own = policy.policy(self.observations, opponents).mode()
             own = squash(policy.own_components, own)
             named[POLICY_MEAN] = to_env_units(policy.action_space, own)
-        return {
-            f"{name}_{index}": mean
-            for name, actions in named.items()
-            for index, mean in enumerate(actions.mean(-2).unbind(-1))
-        }
+        means: Metrics = {}
+        for name, actions in named.items():
+            means |= mean_per_dimension(name, actions)
+        return means
 
     def _q_loss(self) -> Tensor:
         batch = self.batch
-        target = batch[Columns.REWARDS]
-        if self.config.gamma > 0.0:
-            target = objective.td_target(
-                target, batch[Columns.TERMINATEDS], self._next_value(), self.config.gamma
-            )
+        target = self.td_target(self._next_value)
         q = self.policy.q(self.encoded, batch[Columns.ACTIONS], self.opponent_actions)
         return objective.q_loss(q, target).mean(-1)
 
-    @torch.no_grad()
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
         observations = self.policy.encode(self.batch[Columns.NEXT_OBS])

@@ -11,7 +11,7 @@ import pytest
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import NUM_ACTIONS, End, Script, joint_code, observation, play
 
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer, opponent_column
 
 ALWAYS = tuple(range(100_000))
 AGENTS = ("agent_0", "agent_1", "agent_2")
@@ -386,3 +386,29 @@ def test_a_checkpoint_of_another_action_space_is_refused(tmp_path):
     spaces = dict.fromkeys(AGENTS, gym.spaces.Box(-1.0, 1.0, (2,), np.float32))
     with pytest.raises(ValueError, match=r"'agent_0', whose action space is Box"):
         JointReplayBuffer(20, spaces).restore_from_path(folder)
+
+
+def test_what_opponents_observe_stands_in_the_row_in_which_they_acted():
+    buffer = make_buffer()
+    fill(buffer, 30, observes={**dict.fromkeys(AGENTS, ALWAYS), "agent_1": tuple(range(0, 30, 2))})
+    shape = buffer.sample(POLICIES, 1)[POLICIES[0]]["obs"].shape[1:]
+    space = gym.spaces.Box(0.0, 1e6, shape)
+    spaces = dict.fromkeys(AGENTS, space)
+    batch = buffer.sample(POLICIES, 200, observation_spaces=spaces)[POLICIES[0]]
+    for number, other in enumerate(AGENTS[1:]):
+        present = batch["opponent_mask"][:, number] == 1.0
+        seen = batch[opponent_column("obs", number)]
+        np.testing.assert_array_equal(seen[present, :2], batch["obs"][present, :2])
+        assert (seen[present, 2] == ord(other[-1])).all()
+        assert not seen[~present].any()
+        later = batch[opponent_column("new_obs", number)]
+        assert (later[present, 1] > seen[present, 1]).all()
+    assert present.all()
+    assert 0 < batch["opponent_mask"][:, 0].sum() < 200
+
+
+def test_opponents_observations_are_left_out_unless_asked_for():
+    buffer = make_buffer()
+    fill(buffer, 5)
+    batch = buffer.sample(POLICIES, 3)[POLICIES[0]]
+    assert not any(name.startswith("opponent_0") for name in batch)
