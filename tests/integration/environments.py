@@ -198,3 +198,53 @@ class AnySpacesEnv(MultiAgentEnv):
 
     def _observe(self) -> dict[str, Any]:
         return {agent: self.observation_spaces[agent].sample() for agent in self.agents}
+
+
+class TeamEnv(MultiAgentEnv):
+    """Three agents with Box actions of 1, 2 and 1 dimensions, who see 2, 3 and 2 numbers.
+
+    All are paid alike, the less the further their actions are from what they see.
+
+    Args:
+        config: "length" of an episode, after which time is up.
+    """
+
+    SIZES = (1, 2, 1)
+
+    def __init__(self, config: Mapping[str, Any]):
+        super().__init__()
+        self.length = config.get("length", 5)
+        self.possible_agents = self.agents = ["agent_0", "agent_1", "agent_2"]
+        sizes = dict(zip(self.agents, self.SIZES, strict=True))
+        self.observation_spaces = {
+            agent: gym.spaces.Box(-1.0, 1.0, (size + 1,), np.float32)
+            for agent, size in sizes.items()
+        }
+        self.action_spaces = {
+            agent: gym.spaces.Box(-2.0, 2.0, (size,), np.float32) for agent, size in sizes.items()
+        }
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        self.time = 0
+        return self._observe(), {}
+
+    def step(self, action_dict: Mapping[str, Any]):
+        seen = self.observations
+        misses = [np.abs(seen[a][:-1] - action_dict[a]).sum() for a in self.agents]
+        self.time += 1
+        return (
+            self._observe(),
+            dict.fromkeys(self.agents, -float(np.sum(misses))),
+            {"__all__": False},
+            {"__all__": self.time == self.length},
+            {},
+        )
+
+    def _observe(self) -> dict[str, np.ndarray]:
+        self.observations = {
+            agent: self.rng.uniform(-1.0, 1.0, space.shape).astype(np.float32)
+            for agent, space in self.observation_spaces.items()
+        }
+        return self.observations

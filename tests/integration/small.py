@@ -24,16 +24,19 @@ def shared_policy(*args: Any, **kwargs: Any) -> str:
 
 def game_config(game: str = "max_of_two_quadratics", **training: Any) -> ROMMEOACConfig:
     """A game with tiny networks: 40 env steps an iteration, updates from the 10th on."""
+    return shrunken(ROMMEOACConfig(), game, **{"alpha": DECAY, **training})
+
+
+def shrunken(config: Any, game: str = "max_of_two_quadratics", **training: Any) -> Any:
+    """Any algorithm's configuration, as small."""
     return (
-        ROMMEOACConfig()
-        .environment(game, env_config={"plays_per_episode": 5})
+        config.environment(game, env_config={"plays_per_episode": 5})
         .multi_agent(policies={"player_0", "player_1"}, policy_mapping_fn=own_policy)
         .training(
             **{
                 "train_batch_size_per_learner": 16,
                 "num_steps_sampled_before_learning_starts": 10,
                 "replay_capacity": 500,
-                "alpha": DECAY,
                 **training,
             }
         )

@@ -1,0 +1,1 @@
+"""The continuous algorithms that ROMMEO-AC is compared with, one package a family."""

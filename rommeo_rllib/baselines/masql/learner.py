@@ -1,0 +1,112 @@
+"""The losses of MASQL: soft Q-learning on joint actions, with a sampler that learns by SVGD."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
+from torch import Tensor, nn
+
+from rommeo_rllib import objective
+from rommeo_rllib.baselines.masql.energy import (
+    sampled_soft_value,
+    squashed_log_density,
+    stein_direction,
+)
+from rommeo_rllib.baselines.masql.policy import MASQLPolicy
+from rommeo_rllib.joint_action.encoding import to_env_units
+from rommeo_rllib.joint_action.gradients import frozen
+from rommeo_rllib.joint_action.learner import (
+    JointActionLearner,
+    Losses,
+    Metrics,
+    TrainedParameters,
+    Update,
+    mean_per_dimension,
+    q_and_policy,
+)
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+
+Q_LOSS = "q_loss"
+POLICY_LOSS = "policy_loss"
+POLICY_MEAN = "policy_mean"
+OPPONENT_MODEL_MEAN = "opponent_model_mean"
+ALPHA = "alpha"
+
+
+class MASQLLearner(JointActionLearner):
+    """Q by the soft Bellman error, the sampler by amortised Stein variational gradient descent.
+
+    Shapes below leave out the leading axis that policies computed together have.
+    """
+
+    PER_POLICY_KEYS = frozenset({ALPHA})
+
+    def trained_parameters(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, TrainedParameters]:
+        """The Q-function and the sampler."""
+        return q_and_policy(policy, config)
+
+    def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
+        """The Q-function's target."""
+        policy = cast(MASQLPolicy, policy)
+        return [(policy.q_network, policy.target_q_network)]
+
+    def losses(self, update: Update) -> Losses:
+        """The Bellman error, and a loss whose gradient moves the sampler in Stein's direction."""
+        policy, columns = cast(MASQLPolicy, update.policy), update.columns
+        observations = policy.encode(columns[Columns.OBS])
+        target = update.td_target(lambda: self._next_value(update))
+        q = policy.q(observations, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS])
+        return {
+            Q_LOSS: objective.q_loss(q, target).mean(-1),
+            # An encoder learns from the Q-function's loss alone.
+            POLICY_LOSS: self._sampler_loss(update, observations.detach()),
+        }
+
+    def _next_value(self, update: Update) -> Tensor:
+        """Soft value of the next state; opponents absent now are taken to stay absent."""
+        policy, count = cast(MASQLPolicy, update.policy), update.configs[0].value_particles
+        observations = policy.encode(update.columns[Columns.NEXT_OBS])
+        like = observations.new_empty(*observations.shape[:-1], count, policy.joint_action_size)
+        uniform = 2.0 * update.noise.uniform_like(like) - 1.0
+        q = policy.joint_q(observations, uniform, _opponents(update), target=True)
+        return sampled_soft_value(q, update.alpha(), policy.joint_action_size)
+
+    def _sampler_loss(self, update: Update, observations: Tensor) -> Tensor:
+        """Half of the particles stay fixed, towards which the others are moved (Eq. 13 and 14)."""
+        policy, count = cast(MASQLPolicy, update.policy), update.configs[0].particles
+        like = observations.new_empty(*observations.shape[:-1], count, policy.joint_action_size)
+        latents = policy.joint_latents(observations, update.noise.normal_like(like))
+        fixed, updated = latents.chunk(2, dim=-2)
+        fixed = fixed.detach().requires_grad_()
+        with frozen(policy.q_network):
+            q = policy.joint_q(observations, fixed.tanh(), _opponents(update))
+        log_density = squashed_log_density(q, update.alpha().unsqueeze(-1), fixed)
+        (scores,) = torch.autograd.grad(log_density.sum(), fixed)
+        direction = stein_direction(fixed.detach(), scores, updated.detach())
+        return -(direction * updated).sum(-1).mean((-2, -1))
+
+    def policy_metrics(self, update: Update) -> Metrics:
+        """Alpha, and the best joint action in the environment's own units."""
+        policy = cast(MASQLPolicy, update.policy)
+        columns = update.columns
+        joint = policy.greedy_joint_actions(
+            policy.encode(columns[Columns.OBS]), columns[OPPONENT_MASK]
+        )
+        own, others = joint.tensor_split([policy.own_action_size], dim=-1)
+        return {
+            ALPHA: update.alpha().squeeze(-1),
+            **mean_per_dimension(POLICY_MEAN, to_env_units(policy.action_space, own)),
+            **mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(others)),
+        }
+
+
+def _opponents(update: Update) -> Tensor:
+    """1 for what counts of the opponents' actions, (B, 1, action size of all opponents)."""
+    return update.policy.opponents.action_mask(update.columns[OPPONENT_MASK]).unsqueeze(-2)

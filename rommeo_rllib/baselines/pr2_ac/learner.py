@@ -1,0 +1,125 @@
+"""The losses of PR2-AC (Wen et al. 2019).
+
+Agent i reasons one level deep: were it to play a, its opponents would answer with
+o ~ rho(. | s, a). The variational objective for rho is KL(rho || exp((Q(s, a, o) - Q(s, a)) /
+alpha)); as Q(s, a) does not depend on o, that is alpha log rho - Q(s, a, o), whose minimum defines
+the soft value of (s, a).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
+from torch import Tensor
+
+from rommeo_rllib import objective
+from rommeo_rllib.baselines.pr2_ac.policy import PR2Policy
+from rommeo_rllib.components import squash
+from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
+from rommeo_rllib.joint_action.gradients import frozen
+from rommeo_rllib.joint_action.learner import (
+    Losses,
+    Metrics,
+    TrainedParameters,
+    Update,
+    mean_per_dimension,
+)
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+
+if TYPE_CHECKING:
+    from rommeo_rllib.baselines.pr2_ac.algorithm import PR2ACConfig
+
+Q_LOSS = "q_loss"
+POLICY_LOSS = "policy_loss"
+OPPONENT_MODEL_LOSS = "opponent_model_loss"
+OPPONENT_MODEL_MEAN = "opponent_model_mean"
+OPPONENT_MODEL_ENTROPY = "opponent_model_entropy"
+ALPHA = "alpha"
+
+
+class PR2ACLearner(DeterministicLearner):
+    """Q by the Bellman error, rho by the variational objective, mu by Q under rho.
+
+    Shapes below leave out the leading axis that policies computed together have.
+    """
+
+    PER_POLICY_KEYS = DeterministicLearner.PER_POLICY_KEYS | {ALPHA}
+
+    def trained_parameters(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, TrainedParameters]:
+        """rho besides."""
+        parameters = list(cast(PR2Policy, policy).opponent_model_network.parameters())
+        lr = cast("PR2ACConfig", config).opponent_model_lr
+        return super().trained_parameters(policy, config) | {
+            "opponent_model": TrainedParameters(parameters, lr)
+        }
+
+    def losses(self, update: Update) -> Losses:
+        """All losses, each with gradients for its own network only."""
+        policy, columns = cast(PR2Policy, update.policy), update.columns
+        encoded = policy.encode(columns[Columns.OBS])
+        # An encoder learns from the Q-function's loss alone.
+        observations = encoded.detach()
+        target = update.td_target(lambda: self._next_value(update))
+        q = policy.q(encoded, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS])
+        with frozen(policy.q_network):
+            # How would they answer what was done?
+            answered, log_prob = _answered(update, observations, columns[Columns.ACTIONS])
+            response_value = objective.sampled_response_value(answered, log_prob, update.alpha())
+            with frozen(policy.opponent_model_network):
+                # The policy's gradient goes through their answer, too.
+                policy_loss = self.policy_loss(
+                    update, observations, lambda own: _answered(update, observations, own)[0]
+                )
+        return {
+            Q_LOSS: objective.q_loss(q, target).mean(-1),
+            POLICY_LOSS: policy_loss,
+            OPPONENT_MODEL_LOSS: -response_value.mean(-1),
+        }
+
+    def _next_value(self, update: Update) -> Tensor:
+        """Soft value of the target policy's action; opponents absent now stay absent."""
+        policy = cast(PR2Policy, update.policy)
+        observations = policy.encode(update.columns[Columns.NEXT_OBS])
+        own = policy.mu(observations, target=True)
+        q, log_prob = _answered(update, observations, own, target=True)
+        return objective.sampled_response_value(q, log_prob, update.alpha())
+
+    def policy_metrics(self, update: Update) -> Metrics:
+        """Alpha, and how the opponents are thought to answer the policy's action, besides."""
+        policy = cast(PR2Policy, update.policy)
+        observations = policy.encode(update.columns[Columns.OBS])
+        own = policy.mu(observations)
+        answer = squash(policy.opponent_components, policy.opponent_model(observations, own).mode())
+        _, log_prob = _answered(update, observations, own)
+        return {
+            **super().policy_metrics(update),
+            **mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(answer)),
+            OPPONENT_MODEL_ENTROPY: -log_prob.mean(-1),
+            ALPHA: update.alpha().squeeze(-1),
+        }
+
+
+def _answered(
+    update: Update, observations: Tensor, own: Tensor, *, target: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Q(s, a, o) and log rho(o | s, a) at o ~ rho(. | s, a), (B,) both; absent opponents count 0.
+
+    Args:
+        update: the batch.
+        observations: encoded, (B, observation size).
+        own: (B, own action size).
+        target: use the target Q-function.
+    """
+    policy, mask = cast(PR2Policy, update.policy), update.columns[OPPONENT_MASK]
+    response = policy.opponent_model(observations, own)
+    latent = response.rsample(update.noise)
+    present = policy.opponents.component_mask(mask)
+    log_prob = (response.log_prob(latent) * present).sum(-1)
+    opponents = squash(policy.opponent_components, latent) * policy.opponents.action_mask(mask)
+    return policy.q(observations, own, opponents, target=target), log_prob

@@ -1,0 +1,166 @@
+"""Deterministic policies with exploration noise: what DDPG's family and PR2-AC have in common.
+
+The policy is the squashed output of a network; to explore, Gaussian noise is added to the action.
+Its scale follows a schedule in env steps. It is a parameter of the module that the learner sets at
+each update, so that env runners get it with the weights and checkpoints hold it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from rommeo_rllib.components import squash
+from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.joint_q import JointQPolicy
+from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
+
+INITIAL_NOISE = "initial_noise"
+"""Key of the model config: scale of the exploration noise before the first update."""
+
+EXPLORATION_NOISE = "exploration_noise"
+
+
+class DeterministicConfig(JointActionConfig):
+    """Configuration of algorithms with deterministic policies; all actions must be Box."""
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        self.policy_lr: ScheduleSpec = 3e-4
+        self.exploration_noise: ScheduleSpec = 0.1
+        self.saturation_penalty = 1e-3
+
+    def training(
+        self,
+        *,
+        policy_lr: ScheduleSpec = NotProvided,
+        exploration_noise: ScheduleSpec = NotProvided,
+        saturation_penalty: float = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            policy_lr: learning rate of the policy.
+            exploration_noise: standard deviation of the Gaussian noise that is added to explore,
+                where actions span [-1, 1]: a number, or a schedule as ROMMEO-AC's alpha has it, in
+                env steps. Before the first update it stays at its initial value.
+            saturation_penalty: weight of the mean square of the actions before they are squashed,
+                in units of the reward; it keeps the policy from getting stuck at the bounds. The
+                default is that of MADDPG's authors' program.
+            **kwargs: what :meth:`JointActionConfig.training` takes.
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        own = {
+            "policy_lr": policy_lr,
+            "exploration_noise": exploration_noise,
+            "saturation_penalty": saturation_penalty,
+        }
+        super().training(**kwargs)
+        return self._set_provided(own)
+
+    def validate(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().validate()
+        if self._validate_config:
+            make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
+            exploration_schedule(self)
+            weight = self.saturation_penalty
+            self._check("saturation_penalty", weight, weight >= 0, "a number of at least 0")
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        initial = exploration_schedule(self).value(0)
+        return super()._model_config_auto_includes | {INITIAL_NOISE: initial}
+
+
+def exploration_schedule(config: AlgorithmConfig) -> Schedule:
+    """The schedule of the noise's scale; raises a ValueError if it is no schedule."""
+    return make_schedule(config.exploration_noise, EXPLORATION_NOISE, allow_zero=True)
+
+
+class DeterministicPolicy(JointQPolicy):
+    """A policy mu(s), its target, and a Q-function.
+
+    Attributes:
+        noise_scale: standard deviation of the exploration noise, () or, stacked, (policies,).
+    """
+
+    ACTION_KINDS = frozenset({"continuous"})
+
+    def setup(self) -> None:
+        """Builds the networks; on env runners only those that act."""
+        super().setup()
+        self.policy_network = self.build_network(self.policy_input_size, self.own_action_size)
+        initial = torch.tensor(float(self.model_config[INITIAL_NOISE]))
+        self.noise_scale = nn.Parameter(initial, requires_grad=False)
+        if not self.inference_only:
+            self.target_policy_network = copy.deepcopy(self.policy_network).requires_grad_(False)
+            self.build_critic()
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return ["target_policy_network", "q_network", "target_q_network"]
+
+    @property
+    def policy_input_size(self) -> int:
+        """Length of what the policy sees."""
+        return self.observation_size
+
+    def policy_inputs(self, observations: Tensor, opponent_mask: Tensor | None = None) -> Tensor:
+        """What the policy sees, (B, policy input size).
+
+        Args:
+            observations: encoded, (B, observation size).
+            opponent_mask: (B, opponents), see `act`.
+        """
+        return observations
+
+    def latent(
+        self,
+        observations: Tensor,
+        opponent_mask: Tensor | None = None,
+        *,
+        target: bool = False,
+    ) -> Tensor:
+        """The action before it is squashed, (B, own action size); arguments as for `mu`."""
+        network = self.target_policy_network if target else self.policy_network
+        return network(self.policy_inputs(observations, opponent_mask))
+
+    def mu(
+        self,
+        observations: Tensor,
+        opponent_mask: Tensor | None = None,
+        *,
+        target: bool = False,
+    ) -> Tensor:
+        """The action, without noise, (B, own action size).
+
+        Args:
+            observations: encoded, (B, observation size).
+            opponent_mask: (B, opponents), see `act`.
+            target: use the target network.
+        """
+        return squash(self.own_components, self.latent(observations, opponent_mask, target=target))
+
+    def act(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What the agent does; to explore, with noise added, within the bounds."""
+        actions = self.mu(observations, opponent_mask)
+        if not explore:
+            return actions
+        scale = self.noise_scale.unsqueeze(-1).unsqueeze(-1)
+        return (actions + scale * noise.normal_like(actions)).clamp(-1.0, 1.0)

@@ -1,0 +1,40 @@
+"""ROMMEO-AC-EMP, the ablation: the opponent model is the prior, what opponents really did.
+
+What the paper's ROMMEO-Q-EMP is for the tabular algorithm, for the actor-critic.
+"""
+
+from __future__ import annotations
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC, ROMMEOACConfig
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
+
+
+class ROMMEOEMPPolicy(ROMMEOPolicy):
+    """One network is both the prior and the opponent model."""
+
+    LEARNS_OPPONENT_MODEL = False
+
+
+class ROMMEOACEMPConfig(ROMMEOACConfig):
+    """Configuration of the ablation; `opponent_model_lr` and `kl_coeff` have no effect."""
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or ROMMEOACEMP)
+        # There is no divergence to soften.
+        self.prior_uniform_weight = 0.0
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """A :class:`ROMMEOEMPPolicy` for each policy."""
+        return RLModuleSpec(module_class=ROMMEOEMPPolicy)
+
+
+class ROMMEOACEMP(ROMMEOAC):
+    """ROMMEO-AC with the prior in the opponent model's place."""
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`ROMMEOACEMPConfig`."""
+        return ROMMEOACEMPConfig()

@@ -1,0 +1,246 @@
+"""The losses of ROMMEO-AC's rivals on whole networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core.columns import Columns
+
+from rommeo_rllib.baselines.maddpg.learner import DDPGLearner, DDPGOMLearner, MADDPGLearner
+from rommeo_rllib.baselines.masql.learner import MASQLLearner
+from rommeo_rllib.baselines.pr2_ac.learner import PR2ACLearner
+from rommeo_rllib.joint_action.central import OpponentPolicies
+from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, DeterministicPolicy
+from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.learner import Update
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.replay_buffer import (
+    OPPONENT_ACTIONS,
+    PRIOR,
+    opponent_column,
+)
+from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.registration import ALGORITHMS
+
+SEEN = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
+BOX = gym.spaces.Box(-2.0, 3.0, (1,), np.float32)
+NAMES = ("a", "b", "c")
+ROWS = 12
+LEARNERS = {
+    "DDPG": DDPGLearner,
+    "DDPG-OM": DDPGOMLearner,
+    "MADDPG": MADDPGLearner,
+    "PR2-AC": PR2ACLearner,
+    "MASQL": MASQLLearner,
+}
+NETWORK_OF = {
+    "q_loss": "q_network",
+    "policy_loss": "policy_network",
+    "opponent_model_loss": "opponent_model_network",
+}
+
+
+SECOND_OPPONENTS_MEAN = {"DDPG-OM": 1, "PR2-AC": 2}
+"""Which output of the opponent model it is."""
+
+
+def make_policy(algorithm: str, number: int = 0, width: int = 8) -> Any:
+    spec = ALGORITHMS[algorithm].get_default_config().get_default_rl_module_spec()
+    others = tuple(name for index, name in enumerate(NAMES) if index != number)
+    return spec.module_class(
+        observation_space=SEEN,
+        action_space=BOX,
+        inference_only=False,
+        model_config={
+            OPPONENTS: Opponents((BOX, BOX), (SEEN, SEEN), others),
+            INIT_KEY: (0, number),
+            "fcnet_hiddens": [width],
+            "fcnet_activation": "tanh",
+            Q_LAYER_NORM: True,
+            INITIAL_NOISE: 0.1,
+        },
+    )
+
+
+def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: Any) -> Update:
+    torch.manual_seed(0)
+    columns = {
+        Columns.OBS: torch.rand(ROWS, 2),
+        Columns.NEXT_OBS: torch.rand(ROWS, 2),
+        Columns.ACTIONS: 2.0 * torch.rand(ROWS, 1) - 1.0,
+        Columns.REWARDS: torch.randn(ROWS),
+        Columns.TERMINATEDS: (torch.rand(ROWS) < 0.5).float(),
+        OPPONENT_ACTIONS: 2.0 * torch.rand(ROWS, 2) - 1.0,
+        OPPONENT_MASK: torch.ones(ROWS, 2),
+    }
+    columns |= {
+        PRIOR + name: columns[name] for name in (Columns.OBS, OPPONENT_ACTIONS, OPPONENT_MASK)
+    }
+    for number in range(2):
+        for name in (Columns.OBS, Columns.NEXT_OBS):
+            columns[opponent_column(name, number)] = torch.rand(ROWS, 2)
+    config = ALGORITHMS[algorithm].get_default_config().training(**{"gamma": 0.9, **training})
+    noise = PolicyNoise([seeded_generator(1)], stacked=False)
+    return Update(policy, [config], columns, 0, noise, False, opponents)
+
+
+def losses_of(algorithm: str, policy: Any, update: Update) -> dict[str, torch.Tensor]:
+    # Learners keep nothing that losses depend on.
+    learner = object.__new__(LEARNERS[algorithm])
+    return learner.losses(update)
+
+
+def asked(policies: dict[str, Any], asker: str = "a") -> OpponentPolicies:
+    routes = {asker: [name for name in NAMES if name != asker]}
+    return OpponentPolicies(routes, group_policies(policies), stacked=False)
+
+
+def central(algorithm: str) -> tuple[dict[str, Any], OpponentPolicies]:
+    policies = {name: make_policy(algorithm, number) for number, name in enumerate(NAMES)}
+    return policies, asked(policies)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "loss"),
+    [(algorithm, loss) for algorithm in LEARNERS for loss in ("q_loss", "policy_loss")]
+    + [(algorithm, "opponent_model_loss") for algorithm in ("DDPG-OM", "PR2-AC")],
+)
+def test_each_loss_trains_its_own_network_only(algorithm, loss):
+    policies, opponents = central(algorithm)
+    update = make_update(algorithm, policies["a"], opponents)
+    losses_of(algorithm, policies["a"], update)[loss].backward()
+    trained = {
+        (name, network)
+        for name, policy in policies.items()
+        for network in (*NETWORK_OF.values(), "target_q_network", "target_policy_network")
+        if hasattr(policy, network)
+        and any(p.grad is not None for p in getattr(policy, network).parameters())
+    }
+    assert trained == {("a", NETWORK_OF[loss])}
+
+
+def test_maddpgs_target_is_made_of_all_target_policies_at_what_these_observe():
+    policies, opponents = central("MADDPG")
+    policy: DeterministicPolicy = policies["a"]
+    with torch.no_grad():
+        for other in policies.values():
+            for parameter in other.target_policy_network.parameters():
+                parameter += 0.3 * torch.randn_like(parameter)
+    update = make_update("MADDPG", policy, opponents)
+    columns = update.columns
+    observed = [columns[opponent_column(Columns.NEXT_OBS, number)] for number in range(2)]
+    now = [columns[opponent_column(Columns.OBS, number)] for number in range(2)]
+    with torch.no_grad():
+        others = [
+            policies[name].target_policy_network(seen).tanh()
+            for name, seen in zip("bc", observed, strict=True)
+        ]
+        own = policy.target_policy_network(columns[Columns.NEXT_OBS]).tanh()
+        inputs = torch.cat([columns[Columns.NEXT_OBS], *observed, own, *others], -1)
+        value = policy.target_q_network(inputs).squeeze(-1)
+        target = columns[Columns.REWARDS] + 0.9 * (1.0 - columns[Columns.TERMINATEDS]) * value
+        inputs = torch.cat(
+            [columns[Columns.OBS], *now, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS]], -1
+        )
+        expected = 0.5 * (policy.q_network(inputs).squeeze(-1) - target).square().mean()
+    found = losses_of("MADDPG", policy, update)["q_loss"]
+    torch.testing.assert_close(found.detach(), expected)
+
+
+@pytest.mark.parametrize("widths", [(8, 8, 8), (8, 8, 6), (8, 6, 4)])
+def test_each_opponents_own_policy_answers_alone_and_stacked(widths):
+    policies = {
+        name: make_policy("MADDPG", number, width)
+        for (number, name), width in zip(enumerate(NAMES), widths, strict=True)
+    }
+    groups = group_policies(policies)
+    for group in groups:
+        routes = {one: [name for name in NAMES if name != one] for one in group.ids}
+        seen = [torch.rand(len(group), ROWS, 2) for _ in range(2)]
+        door = OpponentPolicies(routes, groups, group.stacked)
+        with torch.no_grad():
+            answers = door.answers(
+                seen if group.stacked else [one[0] for one in seen],
+                lambda policy, observed: policy.mu(observed),
+            )
+            for index, one in enumerate(group.ids):
+                expected = [
+                    policies[name].mu(seen[slot][index]) for slot, name in enumerate(routes[one])
+                ]
+                found = answers[index] if group.stacked else answers
+                torch.testing.assert_close(found, torch.cat(expected, -1))
+
+
+def test_an_opponent_of_another_kind_is_named():
+    policies = {"a": make_policy("MADDPG")}
+    with pytest.raises(ValueError, match="'a' is trained centrally, but its opponent's policy 'b'"):
+        asked(policies)
+
+
+@pytest.mark.parametrize("algorithm", ["MADDPG", "DDPG-OM", "PR2-AC", "MASQL"])
+def test_an_absent_opponents_action_changes_nothing(algorithm):
+    policies, opponents = central(algorithm)
+    found = []
+    for number in (0.0, 1.0):
+        update = make_update(algorithm, policies["a"], opponents)
+        for prefix in ("", PRIOR):
+            update.columns[prefix + OPPONENT_MASK][:, 1] = 0.0
+            update.columns[prefix + OPPONENT_ACTIONS][:, 1] = 0.0
+        for name in (Columns.OBS, Columns.NEXT_OBS):
+            update.columns[opponent_column(name, 1)][:] = number
+        if algorithm in SECOND_OPPONENTS_MEAN:
+            bias = policies["a"].opponent_model_network[-1].bias
+            bias.data[SECOND_OPPONENTS_MEAN[algorithm]] = number
+        losses = losses_of(algorithm, policies["a"], update)
+        found.append({name: loss.detach() for name, loss in losses.items()})
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_the_gradient_of_pr2s_policy_goes_through_the_opponents_answer():
+    policy = make_policy("PR2-AC")
+    update = make_update("PR2-AC", policy, saturation_penalty=0.0)
+    losses_of("PR2-AC", policy, update)["policy_loss"].backward()
+    through = policy.policy_network[-1].bias.grad.clone()
+    policy.zero_grad()
+    with torch.no_grad():
+        # An answer that does not depend on the action.
+        policy.opponent_model_network[0].weight[2:] = 0.0
+    update = make_update("PR2-AC", policy, saturation_penalty=0.0)
+    losses_of("PR2-AC", policy, update)["policy_loss"].backward()
+    assert not torch.allclose(through, policy.policy_network[-1].bias.grad)
+
+
+def test_the_saturation_penalty_pulls_a_saturated_policy_back():
+    policy = make_policy("DDPG")
+    with torch.no_grad():
+        policy.policy_network[-1].bias += 30.0
+    gradients = []
+    for weight in (0.0, 1e-3):
+        policy.zero_grad()
+        update = make_update("DDPG", policy, saturation_penalty=weight)
+        losses_of("DDPG", policy, update)["policy_loss"].backward()
+        gradients.append(policy.policy_network[-1].bias.grad.item())
+    assert gradients[0] == pytest.approx(0.0, abs=1e-9)
+    assert gradients[1] > 0.01
+
+
+def test_noise_is_of_the_policys_own_scale_and_keeps_actions_within_bounds():
+    policies = {name: make_policy("DDPG", number) for number, name in enumerate("ab")}
+    (group,) = group_policies(policies)
+    group.policy.noise_scale.data.copy_(torch.tensor([0.0, 5.0]))
+    observations = torch.rand(2, 200, 2)
+    noise = PolicyNoise([seeded_generator(n) for n in range(2)], stacked=True)
+    with torch.no_grad():
+        actions = group.policy.act(observations, True, noise)
+        greedy = group.policy.act(observations, False, noise)
+    torch.testing.assert_close(actions[0], greedy[0])
+    assert actions[1].abs().max() == 1.0
+    assert actions[1].std() > 0.5
+    assert policies["b"].noise_scale.item() == 5.0
