@@ -1,1 +1,46 @@
-"""The differential game of the paper's Section 5.2."""
+"""Configurations for Max of Two Quadratics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+# Ray is heavy, and to list the configurations does not need it.
+if TYPE_CHECKING:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+Config = TypeVar("Config", bound="AlgorithmConfig")
+
+PLAYS_PER_EPISODE = 25
+
+
+def set_up(config: Config) -> Config:
+    """What all algorithms have in common on this game: the players, a report each episode, seeds.
+
+    Every play is a game of its own, so that nothing is discounted.
+    """
+    config.environment(
+        "max_of_two_quadratics",
+        env_config={"surface": "paper", "plays_per_episode": PLAYS_PER_EPISODE},
+    )
+    config.multi_agent(
+        policies={"player_0", "player_1"},
+        policy_mapping_fn=lambda agent_id, *args, **kwargs: agent_id,
+    )
+    config.training(
+        gamma=0.0,
+        train_batch_size_per_learner=64,
+        updates_per_env_step=1.0,
+        num_steps_sampled_before_learning_starts=PLAYS_PER_EPISODE,
+        replay_capacity=10_000,
+    )
+    config.rl_module(model_config={"fcnet_hiddens": [64, 64]})
+    config.evaluation(
+        evaluation_interval=1,
+        evaluation_duration=1,
+        evaluation_config={"explore": False, "env_config": {"plays_per_episode": 1}},
+    )
+    config.reporting(
+        min_sample_timesteps_per_iteration=PLAYS_PER_EPISODE,
+        metrics_num_episodes_for_smoothing=3,
+    )
+    return config.debugging(seed=0)

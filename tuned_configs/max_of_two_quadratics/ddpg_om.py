@@ -1,0 +1,18 @@
+"""DDPG-OM on Max of Two Quadratics.
+
+RESULT
+Settings by `python benchmarks/tune_baselines.py --algorithms DDPG-OM`.
+"""
+
+from rommeo_rllib import DDPGOMConfig
+from rommeo_rllib.tuned_configs.max_of_two_quadratics import PLAYS_PER_EPISODE, set_up
+
+config = set_up(DDPGOMConfig()).training(
+    q_lr=0.0134,
+    policy_lr=0.00102,
+    num_steps_sampled_before_learning_starts=250,
+    opponent_model_lr=0.00691,
+    exploration_noise={"initial": 0.217, "final": 0.0192, "decay_steps": 209},
+)
+
+stop = {"num_env_steps_sampled_lifetime": 60 * PLAYS_PER_EPISODE}

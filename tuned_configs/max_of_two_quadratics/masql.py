@@ -1,0 +1,17 @@
+"""MASQL on Max of Two Quadratics.
+
+RESULT
+Settings by `python benchmarks/tune_baselines.py --algorithms MASQL`.
+"""
+
+from rommeo_rllib import MASQLConfig
+from rommeo_rllib.tuned_configs.max_of_two_quadratics import PLAYS_PER_EPISODE, set_up
+
+config = set_up(MASQLConfig()).training(
+    q_lr=0.00373,
+    policy_lr=0.00444,
+    num_steps_sampled_before_learning_starts=250,
+    alpha={"initial": 86.3, "final": 0.031, "decay_steps": 637},
+)
+
+stop = {"num_env_steps_sampled_lifetime": 60 * PLAYS_PER_EPISODE}
