@@ -17,6 +17,7 @@ from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.evaluate import Evaluate
 from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
+from rommeo_rllib.commands.figure_2 import Figure2
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
@@ -27,7 +28,7 @@ _COMMANDS: dict[str, Any] = {
     "evaluate": Evaluate,
     "cross-play": CrossPlay,
     "export": Export,
-    "reproduce": {"figure-1": Figure1, "alpha-map": AlphaMap},
+    "reproduce": {"figure-1": Figure1, "figure-2": Figure2, "alpha-map": AlphaMap},
 }
 _DESCRIPTION = "ROMMEO on Ray RLlib: train it, sweep alpha, reproduce its paper."
 
@@ -76,7 +77,8 @@ def _introduce(console: Console) -> None:
     console.print("Try:")
     console.print("  rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4")
     console.print("  rommeo sweep climbing_game/rommeo_q --initial 1 10 100 --decay-steps 10 40")
-    console.print("  rommeo reproduce figure-1\n")
+    console.print("  rommeo reproduce figure-1")
+    console.print("  rommeo reproduce figure-2 --seeds 4\n")
     console.print("Configurations that come with the package:")
     for name in configurations.names():
         console.print(f"  {name}", highlight=False)

@@ -79,7 +79,7 @@ class Train:
         with quiet_ray():
             name = self.name or default_name(configuration.name)
             storage = resolved(self.storage)
-            replicas = self.replicas or _replicas_to_use(configuration.config, self.num_samples)
+            replicas = self.replicas or replicas_to_use(configuration.config, self.num_samples)
             seeds = range(self.seed, self.seed + self.num_samples, replicas)
             last = self.seed + self.num_samples - 1
             which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
@@ -157,7 +157,7 @@ def can_be_replicated(config: Any) -> bool:
     )
 
 
-def _replicas_to_use(config: Any, num_seeds: int) -> int:
+def replicas_to_use(config: Any, num_seeds: int) -> int:
     """As many as keep all CPUs busy, where seeds can be computed together at all."""
     import ray
 

@@ -19,22 +19,22 @@ def write_pictures(runs: list[SeedRun], config: Any, name: str, folder: Path) ->
     """Writes all pictures that fit the runs; returns the PNGs' paths."""
     figures: dict[str, Figure | None] = {
         "return_per_play": _returns(runs, name),
-        "policy_and_opponent_model": _means(runs, name),
-        "learning_path": _learning_path(runs[0], config, name),
+        "policy_and_opponent_model": means(runs, name),
+        "learning_path": learning_path(runs[0], config, name),
     }
     return [save(figure, folder, file)[0] for file, figure in figures.items() if figure is not None]
 
 
 def _returns(runs: list[SeedRun], name: str) -> Figure:
     """Learning curves (Fig. 2b)."""
-    named = {"sampled actions": _curves(runs, [run.returns for run in runs])}
-    greedy = _curves(runs, [run.greedy_returns for run in runs], dashed=True)
+    named = {"sampled actions": curves(runs, [run.returns for run in runs])}
+    greedy = curves(runs, [run.greedy_returns for run in runs], dashed=True)
     if len(greedy.x):
         named["greedy"] = greedy
     return plot_curves(named, title=name, x_label=_X_LABEL, y_label="return of an agent per play")
 
 
-def _means(runs: list[SeedRun], name: str) -> Figure | None:
+def means(runs: list[SeedRun], name: str, x_label: str = _X_LABEL) -> Figure | None:
     """Means of policy and opponent model, where actions are continuous (Fig. 2c)."""
     named = {}
     for metric, label, dashed in (
@@ -46,13 +46,13 @@ def _means(runs: list[SeedRun], name: str) -> Figure | None:
             policy, _, key = column.partition("/")
             several = f"{policy}/{metric}1" in per_run[0]
             title = label.format(policy) + (f" [{key.removeprefix(metric)}]" if several else "")
-            named[title] = _curves(runs, [metrics[column] for metrics in per_run], dashed=dashed)
-    if not any(len(curves.x) for curves in named.values()):
+            named[title] = curves(runs, [metrics[column] for metrics in per_run], dashed=dashed)
+    if not any(len(one.x) for one in named.values()):
         return None
-    return plot_curves(named, title=name, x_label=_X_LABEL, y_label="mean action")
+    return plot_curves(named, title=name, x_label=x_label, y_label="mean action")
 
 
-def _learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
+def learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
     """The plays on the reward surface, for games of two continuous actions (Fig. 2a)."""
     if config.env not in envs.GAMES:
         return None
@@ -65,8 +65,8 @@ def _learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
         return None
     low = np.array([float(space.low[0]) for space in spaces])
     high = np.array([float(space.high[0]) for space in spaces])
-    means = list(run.metrics_named("policy_mean_0").values())
-    path = np.stack(means, axis=-1) if len(means) == 2 else np.zeros((0, 2))
+    columns = list(run.metrics_named("policy_mean_0").values())
+    path = np.stack(columns, axis=-1) if len(columns) == 2 else np.zeros((0, 2))
     return plot_learning_path(
         game.payoff,
         low.tolist(),
@@ -77,7 +77,7 @@ def _learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
     )
 
 
-def _curves(runs: list[SeedRun], values: list[np.ndarray], *, dashed: bool = False) -> Curves:
+def curves(runs: list[SeedRun], values: list[np.ndarray], *, dashed: bool = False) -> Curves:
     """Curves of all runs at those env steps at which all have a value."""
     length = min(len(one) for one in values)
     y = np.stack([one[:length] for one in values])

@@ -74,6 +74,9 @@ def plot_curves(
     x_label: str,
     y_label: str,
     reference: tuple[float, str] | None = None,
+    statistic: Callable[..., np.ndarray] = np.mean,
+    each_seed: bool = True,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Means over seeds with 95 % bootstrap bands, and each seed as a thin line.
 
@@ -83,15 +86,19 @@ def plot_curves(
         x_label: what the x axis shows, with its unit.
         y_label: what the y axis shows, with its unit.
         reference: a height to mark, and what it is.
+        statistic: what of the seeds is drawn with its band, over axis 0.
+        each_seed: whether to draw each seed, too.
+        limits: of the y axis.
     """
     figure, axes = new_figure()
     for colour, (name, curves) in zip(_cycle(len(named)), named.items(), strict=True):
-        mean, low, high = bootstrap_band(curves.y)
+        middle, low, high = bootstrap_band(curves.y, statistic=statistic)
         style = "--" if curves.dashed else "-"
         if len(curves.y) > 1:
             axes.fill_between(curves.x, low, high, color=colour, alpha=0.2, linewidth=0)
+        if len(curves.y) > 1 and each_seed:
             axes.plot(curves.x, curves.y.T, color=colour, alpha=0.15, linewidth=0.7)
-        axes.plot(curves.x, mean, style, color=colour, linewidth=1.8, label=name)
+        axes.plot(curves.x, middle, style, color=colour, linewidth=1.8, label=name)
     if reference is not None:
         height, what = reference
         axes.axhline(height, color="0.4", linewidth=0.8, linestyle=":")
@@ -106,7 +113,7 @@ def plot_curves(
             color="0.35",
             fontsize=8,
         )
-    axes.set(title=title, xlabel=x_label, ylabel=y_label)
+    axes.set(title=title, xlabel=x_label, ylabel=y_label, ylim=limits)
     if len(named) > 1:
         axes.legend(loc="lower right")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -56,14 +56,22 @@ def bootstrap_mean(values: Sequence[float] | np.ndarray, seed: int = 0) -> Inter
     return Interval(mean, float(low), float(high))
 
 
-def bootstrap_band(curves: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Mean and 95 % bootstrap band of curves: (seeds, points) -> (3, points): mean, low, high."""
+def bootstrap_band(
+    curves: np.ndarray,
+    resamples: int = 1000,
+    seed: int = 0,
+    statistic: Callable[..., np.ndarray] = np.mean,
+) -> np.ndarray:
+    """Mean (or another statistic over axis 0) and 95 % bootstrap band of curves.
+
+    (seeds, points) -> (3, points): value, low, high.
+    """
     curves = np.asarray(curves, float)
-    mean = curves.mean(0)
+    value = statistic(curves, axis=0)
     if len(curves) == 1:
-        return np.stack([mean, mean, mean])
+        return np.stack([value, value, value])
     picks = np.random.default_rng(seed).integers(len(curves), size=(resamples, len(curves)))
-    means = np.stack([curves[pick].mean(0) for pick in picks])
+    values = np.stack([statistic(curves[pick], axis=0) for pick in picks])
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(means, [tail, 100 - tail], axis=0)
-    return np.stack([mean, low, high])
+    low, high = np.percentile(values, [tail, 100 - tail], axis=0)
+    return np.stack([value, low, high])

@@ -10,6 +10,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC, ROMMEOACConfig
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED
 
 
 class ROMMEOEMPPolicy(ROMMEOPolicy):
@@ -25,6 +26,12 @@ class ROMMEOACEMPConfig(ROMMEOACConfig):
         super().__init__(algo_class=algo_class or ROMMEOACEMP)
         # There is no divergence to soften.
         self.prior_uniform_weight = 0.0
+
+    def validate(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().validate()
+        is_right = self.opponent_model == REPARAMETERISED
+        self._check("opponent_model", self.opponent_model, is_right, repr(REPARAMETERISED))
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`ROMMEOEMPPolicy` for each policy."""
