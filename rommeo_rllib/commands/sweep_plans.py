@@ -11,7 +11,7 @@ from rommeo_rllib.commands import configurations, search_space
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.search_space import SETTING, Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
-from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, outcomes_of
+from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, completed, outcomes_of
 from rommeo_rllib.commands.train import can_be_replicated, with_seeds
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment
 from rommeo_rllib.reporting.statistics import Interval, success_rate
@@ -228,12 +228,11 @@ class TabularPlan:
         from rommeo_rllib.tabular.trainable import CONVERGED, REWARD
 
         seeds, outcomes = self._sweep.num_samples, []
-        for result in results:
-            if result.error is None:
-                share, reward = result.metrics.get(CONVERGED), result.metrics[REWARD]
-                success = None if share is None else success_rate(round(share * seeds), seeds)
-                mean = Interval(reward, math.nan, math.nan)
-                outcomes.append(Outcome(self._setting_of(result), seeds, success, mean))
+        for result in completed(results):
+            share, reward = result.metrics.get(CONVERGED), result.metrics[REWARD]
+            success = None if share is None else success_rate(round(share * seeds), seeds)
+            mean = Interval(reward, math.nan, math.nan)
+            outcomes.append(Outcome(self._setting_of(result), seeds, success, mean))
         return outcomes
 
     def _setting_of(self, result: Any) -> Setting:

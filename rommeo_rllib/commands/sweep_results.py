@@ -100,15 +100,22 @@ def outcomes_of(
     from rommeo_rllib.commands.seed_runs import seed_runs
 
     trials: dict[Any, list[Any]] = {}
-    for index, result in enumerate(results):
-        if result.error is None:
-            key = index if seeds is None else repr(setting_of(result))
-            trials.setdefault(key, []).append(result)
+    for index, result in enumerate(completed(results)):
+        key = index if seeds is None else repr(setting_of(result))
+        trials.setdefault(key, []).append(result)
     outcomes = []
     for group in trials.values():
         runs = [run for run in seed_runs(group) if seeds is None or run.seed in seeds]
         outcomes.append(outcome_of(setting_of(group[0]), runs, success_above, greedy=greedy))
     return outcomes
+
+
+def completed(results: Iterable[Any]) -> list[Any]:
+    """Those trials that did not fail, as they were made; a resumed sweep has them in any order."""
+    return sorted(
+        (result for result in results if result.error is None),
+        key=lambda result: str(result.metrics["trial_id"]),
+    )
 
 
 def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
