@@ -71,6 +71,7 @@ class Rehearsal:
     storage: Path
     events: list[str] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    drivers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def run(self) -> list[dict[str, Any]]:
         """Runs all; the table's rows."""
@@ -97,6 +98,8 @@ class Rehearsal:
             if status:
                 raise RuntimeError(f"rommeo sweep ended with status {status}")
         finally:
+            for driver in self.drivers:
+                driver.kill()
             cluster.shutdown()
         return json.loads((self.storage / "table.json").read_text())
 
@@ -126,7 +129,8 @@ class Rehearsal:
             "TUNE_GLOBAL_CHECKPOINT_S": "1",
         }
         self.note("the driver starts")
-        return subprocess.Popen(command, env=environment)
+        self.drivers.append(subprocess.Popen(command, env=environment))
+        return self.drivers[-1]
 
     def await_trials(self, count: int, driver: subprocess.Popen[bytes]) -> None:
         """Waits until that many trials are done."""
