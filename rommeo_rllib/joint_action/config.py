@@ -295,6 +295,7 @@ class JointActionConfig(AlgorithmConfig):
             "fcnet_hiddens": [256, 256],
             "fcnet_activation": "relu",
             Q_LAYER_NORM: self.q_layer_norm,
+            RANDOM_WARM_UP: self.random_warm_up,
         }
 
     @property
@@ -311,10 +312,6 @@ class JointActionConfig(AlgorithmConfig):
         policy, replica = split_id(module_id, self.policies)
         seed = secrets.randbits(31) if self.seed is None else self.seed
         return seed + replica, sorted(self.policies).index(policy)
-
-    @property
-    def _model_config_auto_includes(self) -> dict[str, Any]:
-        return super()._model_config_auto_includes | {RANDOM_WARM_UP: self.random_warm_up}
 
     def _policy_of(self, agent: Any) -> str | None:
         try:

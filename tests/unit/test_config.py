@@ -50,7 +50,7 @@ def test_values_are_taken_up():
     [
         ("alhpa", "alpha"),
         ("kl_coef", "kl_coeff"),
-        ("opponent_lr", "opponent_prior_lr"),
+        ("opponent_prior_rate", "opponent_prior_lr"),
         ("update_per_env_step", "updates_per_env_step"),
         ("replay_size", "replay_capacity"),
         ("gama", "gamma"),

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from rommeo_rllib import objective
+from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, Q_LAYER_NORM, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import Resampling
 
 ROWS = 16

@@ -1,0 +1,11 @@
+"""ROMMEO-AC on Max of Two Quadratics with the authors' own settings.
+
+What to compare with, not what to use: see docs/deviations.md for how often it finds the optimum.
+"""
+
+from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.tuned_configs.max_of_two_quadratics import PLAYS_PER_EPISODE, set_up
+
+config = set_up(ROMMEOACConfig()).paper_settings()
+
+stop = {"num_env_steps_sampled_lifetime": 30 * PLAYS_PER_EPISODE}
