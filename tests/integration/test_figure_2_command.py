@@ -15,7 +15,7 @@ ENTRY = {"seeds", "global_optimum", "local_optimum", "episodes_to_9", "final_ret
 
 
 def reproduce(out: Path, *algorithms: str) -> dict:
-    options = ["--seeds", "2", "--episodes", "3", "--surface", "authors", "--seed", "5"]
+    options = ["--seeds", "1", "--episodes", "3", "--surface", "authors", "--seed", "5"]
     main(["reproduce", "figure-2", *options, "--out", str(out), "--algorithms", *algorithms])
     return json.loads((out / "figure-2.json").read_text())
 
@@ -37,7 +37,7 @@ def test_pictures_and_table_are_written_and_trials_that_have_ended_are_kept(tmp_
     assert report["algorithms"].keys() == {"ROMMEO-AC", "DDPG"}
     for entry in report["algorithms"].values():
         assert entry.keys() == ENTRY
-        assert entry["seeds"] == 2
+        assert entry["seeds"] == 1
         assert set(entry["global_optimum"]) == {"rate", "low", "high"}
         assert set(entry["episodes_to_9"]) >= {"median", "worst"}
     assert "rho_lead_episodes" in report
