@@ -34,6 +34,10 @@ _STYLE: Any = {
 }
 
 
+# A longer legend would cover the curves.
+_MOST_NAMES_INSIDE = 4
+
+
 @dataclass(frozen=True)
 class Curves:
     """One curve a seed, on common points.
@@ -114,7 +118,9 @@ def plot_curves(
             fontsize=8,
         )
     axes.set(title=title, xlabel=x_label, ylabel=y_label, ylim=limits)
-    if len(named) > 1:
+    if len(named) > _MOST_NAMES_INSIDE:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    elif len(named) > 1:
         axes.legend(loc="lower right")
     return figure
 

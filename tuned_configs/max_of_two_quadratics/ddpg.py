@@ -1,6 +1,8 @@
 """Independent DDPG on Max of Two Quadratics.
 
-RESULT
+Of 20 seeds, 2 (0.10 [0.03, 0.30], 95 % Wilson) end at the global optimum on the
+printed surface and 1 (0.05 [0.01, 0.24]) on the authors', 1 500 env steps each:
+`rommeo reproduce figure-2 --algorithms DDPG`, and the same with `--surface authors`.
 Settings by `python benchmarks/tune_baselines.py --algorithms DDPG`.
 """
 

@@ -1,6 +1,8 @@
 """MASQL on Max of Two Quadratics.
 
-RESULT
+Of 20 seeds, 20 (1.00 [0.84, 1.00], 95 % Wilson) end at the global optimum on the
+printed surface and 20 (1.00 [0.84, 1.00]) on the authors', 1 500 env steps each:
+`rommeo reproduce figure-2 --algorithms MASQL`, and the same with `--surface authors`.
 Settings by `python benchmarks/tune_baselines.py --algorithms MASQL`.
 """
 

@@ -1,6 +1,8 @@
 """PR2-AC on Max of Two Quadratics.
 
-(measuring)
+Of 20 seeds, 17 (0.85 [0.64, 0.95], 95 % Wilson) end at the global optimum on the
+printed surface and 12 (0.60 [0.39, 0.78]) on the authors', 1 500 env steps each:
+`rommeo reproduce figure-2 --algorithms PR2-AC`, and the same with `--surface authors`.
 Settings by `python benchmarks/tune_baselines.py --algorithms PR2-AC`.
 """
 
