@@ -23,38 +23,52 @@ from measure import Report, Row, Spread, prepare, progress
 SOLVED_ABOVE = 9.0
 EPISODE = 25
 
+ANNEALED_IN_125 = {"initial": 20.0, "final": 0.1, "decay_steps": 125}
+ANNEALED_IN_75 = {"initial": 20.0, "final": 0.1, "decay_steps": 75}
+ANY_ALPHA = {
+    "opponent_model": "resampled",
+    "random_warm_up": True,
+    "num_steps_sampled_before_learning_starts": 150,
+}
+RANDOM_150 = {"random_warm_up": True, "num_steps_sampled_before_learning_starts": 150}
+LEARNING_RATES = ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr")
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "no layer normalisation in Q": {"q_layer_norm": False},
     "KL weight 1 throughout": {"kl_coeff": 1.0},
+    "KL weight 10 to 1": {"kl_coeff": {"initial": 10.0, "final": 1.0, "decay_steps": 250}},
     "KL weight 10 to 2": {"kl_coeff": {"initial": 10.0, "final": 2.0, "decay_steps": 250}},
-    "KL weight 20 to 2": {"kl_coeff": {"initial": 20.0, "final": 2.0, "decay_steps": 250}},
     "prior on the latest 512 plays": {"prior_window": 512},
     "prior on the latest 128 plays": {"prior_window": 128},
     "prior without a uniform share": {"prior_uniform_weight": 0.0},
     "policy answers rho only": {"uniform_opponent_fraction": 0.0},
-    "learning rates 0.003": dict.fromkeys(
-        ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr"), 0.003
-    ),
+    "learning rates 0.003": dict.fromkeys(LEARNING_RATES, 0.003),
     "opponent model's learning rate 0.005": {"opponent_model_lr": 0.005},
     "batch 16": {"train_batch_size_per_learner": 16},
     "batch 128": {"train_batch_size_per_learner": 128},
     "gamma 0.95": {"gamma": 0.95},
     "2 updates a play, alpha falls in 125": {
         "updates_per_env_step": 2.0,
-        "alpha": {"initial": 20.0, "final": 0.1, "decay_steps": 125},
-        "kl_coeff": 1.0,
+        "alpha": ANNEALED_IN_125,
+        "kl_coeff": ANNEALED_IN_125 | {"final": 2.0},
     },
     "4 updates a play, alpha falls in 75": {
         "updates_per_env_step": 4.0,
-        "alpha": {"initial": 20.0, "final": 0.1, "decay_steps": 75},
-        "kl_coeff": 1.0,
+        "alpha": ANNEALED_IN_75,
+        "kl_coeff": ANNEALED_IN_75 | {"final": 2.0},
     },
     "alpha learned": {"alpha": "auto", "alpha_lr": 0.01},
-    "alpha 0.1": {"alpha": 0.1},
-    "alpha 0.5": {"alpha": 0.5},
-    "alpha 1": {"alpha": 1.0},
-    "alpha 2": {"alpha": 2.0},
+    "resampled": {"opponent_model": "resampled"},
+}
+VARIANTS |= {f"alpha {alpha:g}": {"alpha": alpha} for alpha in (0.1, 0.5, 1.0, 2.0)}
+VARIANTS |= {
+    f"alpha {alpha:g}, 150 random plays": {"alpha": alpha} | RANDOM_150
+    for alpha in (0.1, 0.5, 1.0, 2.0)
+}
+VARIANTS |= {
+    f"alpha {alpha:g}, 150 random plays, resampled": {"alpha": alpha} | ANY_ALPHA
+    for alpha in (0.1, 0.5, 1.0, 2.0)
 }
 """Changes to the tuned configuration's `.training()`, by the name of the variant."""
 
@@ -119,11 +133,15 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
         "sampled return above 9": success_rate(int(above[-1].sum()), seeds),
         "greedy return above 9": success_rate(int((greedy > SOLVED_ABOVE).sum()), seeds),
     }
-    episode = np.sort(since)[[math.ceil(q * seeds) - 1 for q in (0.5, 0.9, 0.99)]]
+    episode = np.sort(since)[[math.ceil(q * seeds) - 1 for q in (0.5, 0.9, 0.99, 1.0)]]
     return Row(
         {"variant": variant, "surface": surface}
         | {name: str(rate) for name, rate in rates.items()}
-        | {"episode, 50/90/99 %": "/".join("-" if e == math.inf else f"{e:.0f}" for e in episode)},
+        | {
+            "episode, 50/90/99/100 %": "/".join(
+                "-" if e == math.inf else f"{e:.0f}" for e in episode
+            )
+        },
         {},
         {
             "sampled return": Spread.of(list(returns[-1])),

@@ -17,16 +17,16 @@ from rommeo_rllib.joint_action.deterministic import (
     exploration_schedule,
 )
 from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.learner import (
-    JointActionLearner,
+from rommeo_rllib.joint_action.learner import JointActionLearner
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.update import (
     Metrics,
     TrainedParameters,
     Update,
     mean_per_dimension,
     q_and_policy,
 )
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
 
 POLICY_MEAN = "policy_mean"
 

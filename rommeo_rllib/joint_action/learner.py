@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 import torch.utils.deterministic
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.columns import Columns as RLlibColumns
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
@@ -30,7 +28,6 @@ from ray.rllib.utils.metrics import (
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
-from rommeo_rllib import objective
 from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
 from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
 from rommeo_rllib.joint_action.memory import keep_freed_memory
@@ -42,95 +39,17 @@ from rommeo_rllib.joint_action.replicas import (
     split_id,
 )
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
+from rommeo_rllib.joint_action.update import Losses, Metrics, TrainedParameters, Update
 from rommeo_rllib.noise import (
     NOISE,
-    Noise,
     PolicyNoise,
     restore_streams,
     seeded_generator,
     streams_state,
 )
-from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
-
-Columns = dict[str, Tensor]
-
-Losses = dict[str, Tensor]
-"""Losses by name; one number a policy, () or, stacked, (policies,). Their sum is minimised."""
-
-Metrics = dict[str, Tensor]
-"""Metrics by name, of the same shapes."""
+from rommeo_rllib.schedules import Schedule, make_schedule
 
 _LEARNER_STREAM = 1
-
-
-@dataclass(frozen=True)
-class TrainedParameters:
-    """Parameters that are trained, and clipped, together, and how fast."""
-
-    parameters: Sequence[nn.Parameter]
-    lr: ScheduleSpec
-
-
-@dataclass(frozen=True)
-class Update:
-    """What a subclass computes losses from: policies of equal shape on their batches.
-
-    Attributes:
-        policy: the networks; stacked ones compute for all policies of the group.
-        configs: the configuration of each policy. They differ in schedules at most.
-        columns: those of `JointReplayBuffer.sample`, (B, ...) or, stacked, (policies, B, ...).
-        env_steps: the clock of all schedules, env steps sampled so far.
-        noise: random numbers, of a stream for each policy.
-        stacked: whether there is an axis of policies.
-        opponents: the door to the opponents' own policies, where training is central.
-    """
-
-    policy: JointActionPolicy
-    configs: Sequence[AlgorithmConfig]
-    columns: Columns
-    env_steps: int
-    noise: Noise
-    stacked: bool
-    opponents: OpponentPolicies | None = None
-
-    def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
-        """The present value of a schedule of each policy, () or (policies,)."""
-        # Most policies share one configuration object.
-        distinct = {id(config): config for config in self.configs}
-        made = {key: make(config).value(self.env_steps) for key, config in distinct.items()}
-        values = [made[id(config)] for config in self.configs]
-        device = next(iter(self.columns.values())).device
-        return torch.tensor(values if self.stacked else values[0], device=device)
-
-    def alpha(self) -> Tensor:
-        """The present value of a scheduled `alpha`, to go with rows, (1,) or (policies, 1)."""
-        return self.scheduled(lambda config: make_schedule(config.alpha, "alpha")).unsqueeze(-1)
-
-    def td_target(self, next_value: Callable[[], Tensor]) -> Tensor:
-        """What Q is to be, (B,): the reward and, discounted, the next state's value.
-
-        Args:
-            next_value: makes that value, (B,); not called where nothing counts but the reward.
-        """
-        rewards, gamma = self.columns[RLlibColumns.REWARDS], self.configs[0].gamma
-        if gamma == 0.0:
-            return rewards
-        with torch.no_grad():
-            value = next_value()
-        return objective.td_target(rewards, self.columns[RLlibColumns.TERMINATEDS], value, gamma)
-
-
-def q_and_policy(policy: Any, config: Any) -> dict[str, TrainedParameters]:
-    """What nearly all algorithms train: the Q-function and the policy's network."""
-    return {
-        "q": TrainedParameters(policy.q_parameters, config.q_lr),
-        "policy": TrainedParameters(list(policy.policy_network.parameters()), config.policy_lr),
-    }
-
-
-def mean_per_dimension(name: str, actions: Tensor) -> Metrics:
-    """The mean over rows of each dimension k, as "name_k": (..., B, dimensions) -> (...) each."""
-    return {f"{name}_{index}": mean for index, mean in enumerate(actions.mean(-2).unbind(-1))}
 
 
 class JointActionLearner(TorchLearner):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import pyarrow.fs
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from ray.rllib.utils.checkpoints import Checkpointable
 
 from rommeo_rllib.components import action_size
 from rommeo_rllib.joint_action.encoding import action_components, encode_actions
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.packing import blank, packed_shape
+from rommeo_rllib.joint_action.replay_files import ReplayFiles
 from rommeo_rllib.joint_action.spaces import (
     AgentID,
     OpponentGroups,
@@ -33,8 +30,6 @@ PRIOR = "prior_"
 """Prefix of the columns that the opponent prior is fitted on."""
 
 _ABSENT = -1
-_DATA_FILE = "transitions.npz"
-_MANIFEST_FILE = "manifest.json"
 TRANSITION_COLUMNS = (
     Columns.OBS,
     Columns.ACTIONS,
@@ -57,7 +52,7 @@ Allocate: TypeAlias = Callable[[ColumnName, tuple[int, ...], np.dtype], np.ndarr
 """Makes an array of zeros, given a column's name, shape and type."""
 
 
-class JointReplayBuffer(Checkpointable):
+class JointReplayBuffer(ReplayFiles):
     """A ring of joint transitions: a row an env step, with the transitions of all who acted.
 
     Memory is the raw arrays' and grows linearly with the number of agents. Agent ids are sorted;
@@ -338,7 +333,7 @@ class JointReplayBuffer(Checkpointable):
                     parts.setdefault(opponent_column(name, number), []).append(column)
         return {name: np.concatenate(columns) for name, columns in parts.items()}
 
-    # Checkpoints: arrays in one .npz without pickled objects, the rest in a JSON manifest.
+    # Checkpoints; see `ReplayFiles`.
 
     def get_state(
         self,
@@ -405,59 +400,6 @@ class JointReplayBuffer(Checkpointable):
             if columns:
                 self._columns[agent] = columns
         self._rng.bit_generator.state = manifest["rng"]
-
-    def save_to_path(
-        self,
-        path: str | Path | None = None,
-        *,
-        state: dict[str, Any] | None = None,
-        filesystem: pyarrow.fs.FileSystem | None = None,
-        use_msgpack: bool = False,
-    ) -> str:
-        """Writes plain arrays into `transitions.npz` and the rest into `manifest.json`."""
-        if path is None:
-            raise ValueError("`path` is None; give the folder to write the replay buffer to.")
-        if filesystem is None:
-            filesystem, path = pyarrow.fs.FileSystem.from_uri(str(path))
-        state = state or self.get_state()
-        folder = Path(path)
-        filesystem.create_dir(folder.as_posix(), recursive=True)
-        with filesystem.open_output_stream((folder / _DATA_FILE).as_posix()) as file:
-            np.savez(file, **state["arrays"])
-        with filesystem.open_output_stream((folder / _MANIFEST_FILE).as_posix()) as file:
-            file.write(json.dumps(state["manifest"]).encode())
-        return str(path)
-
-    def restore_from_path(
-        self,
-        path: str | Path,
-        *,
-        component: str | None = None,
-        filesystem: pyarrow.fs.FileSystem | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Reads what :meth:`save_to_path` wrote.
-
-        Raises:
-            ValueError: if a file is missing or damaged; it names the file.
-        """
-        if filesystem is None:
-            filesystem, path = pyarrow.fs.FileSystem.from_uri(str(path))
-        folder = Path(path)
-        reading = folder / _MANIFEST_FILE
-        try:
-            with filesystem.open_input_stream(reading.as_posix()) as file:
-                manifest = json.loads(file.read())
-            reading = folder / _DATA_FILE
-            with filesystem.open_input_file(reading.as_posix()) as file:
-                stored = np.load(file, allow_pickle=False)
-                arrays = {name: stored[name] for name in stored.files}
-            self.set_state({"arrays": arrays, "manifest": manifest})
-        except Exception as error:
-            raise ValueError(
-                f"The replay buffer in the checkpoint cannot be read: {reading}: {error}. Without "
-                f"the folder {folder} the run restores with an empty buffer."
-            ) from error
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
         """What RLlib stores to build an equal buffer."""

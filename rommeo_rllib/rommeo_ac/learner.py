@@ -15,8 +15,11 @@ from rommeo_rllib.components import broad_latent, squash, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
-from rommeo_rllib.joint_action.learner import (
-    JointActionLearner,
+from rommeo_rllib.joint_action.learner import JointActionLearner
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, PRIOR
+from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,
     TrainedParameters,
@@ -24,9 +27,6 @@ from rommeo_rllib.joint_action.learner import (
     mean_per_dimension,
     q_and_policy,
 )
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, PRIOR
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
 from rommeo_rllib.schedules import Auto, make_alpha, make_schedule

@@ -31,7 +31,7 @@ CANDIDATES = 24
 OWN_ACTIONS = 12
 """Own actions drawn for each of these: half from the policy, half at random."""
 
-MAX_ROWS = 16
+MAX_ROWS = 4
 """Of a batch, so many observations are used: each of them costs hundreds of values of Q."""
 
 

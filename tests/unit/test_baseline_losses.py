@@ -16,7 +16,6 @@ from rommeo_rllib.baselines.pr2_ac.learner import PR2ACLearner
 from rommeo_rllib.joint_action.central import OpponentPolicies
 from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, DeterministicPolicy
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
-from rommeo_rllib.joint_action.learner import Update
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_buffer import (
@@ -26,6 +25,7 @@ from rommeo_rllib.joint_action.replay_buffer import (
 )
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.registration import ALGORITHMS
 

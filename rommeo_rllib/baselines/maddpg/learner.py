@@ -19,19 +19,19 @@ from rommeo_rllib.baselines.maddpg.policy import DDPGOMPolicy, MADDPGPolicy
 from rommeo_rllib.joint_action.deterministic import DeterministicPolicy
 from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.learner import (
-    Losses,
-    Metrics,
-    TrainedParameters,
-    Update,
-    mean_per_dimension,
-)
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_buffer import (
     OPPONENT_ACTIONS,
     PRIOR,
     opponent_column,
+)
+from rommeo_rllib.joint_action.update import (
+    Losses,
+    Metrics,
+    TrainedParameters,
+    Update,
+    mean_per_dimension,
 )
 
 if TYPE_CHECKING:

@@ -18,8 +18,11 @@ from rommeo_rllib.baselines.masql.energy import (
 from rommeo_rllib.baselines.masql.policy import MASQLPolicy
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.learner import (
-    JointActionLearner,
+from rommeo_rllib.joint_action.learner import JointActionLearner
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,
     TrainedParameters,
@@ -27,9 +30,6 @@ from rommeo_rllib.joint_action.learner import (
     mean_per_dimension,
     q_and_policy,
 )
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
 
 Q_LOSS = "q_loss"
 POLICY_LOSS = "policy_loss"

@@ -19,16 +19,16 @@ from rommeo_rllib.baselines.pr2_ac.policy import PR2Policy
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.learner import (
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,
     TrainedParameters,
     Update,
     mean_per_dimension,
 )
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
 
 if TYPE_CHECKING:
     from rommeo_rllib.baselines.pr2_ac.algorithm import PR2ACConfig
