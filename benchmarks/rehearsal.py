@@ -87,7 +87,6 @@ class Rehearsal:
                 self.await_trials(self.settings.node_dies_at, driver)
                 cluster.remove_node(nodes[0], allow_graceful=False)
                 self.note("a node was killed")
-                cluster.add_node(num_cpus=1)
                 self.await_trials(self.settings.driver_dies_at, driver)
                 os.kill(driver.pid, signal.SIGKILL)
                 driver.wait()
@@ -155,6 +154,8 @@ def main(settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="ray") as temporary:
         # A cluster leaves its address where every ray.init() on this machine would find it.
         os.environ["RAY_TMPDIR"] = temporary
+        # On a busy machine a node takes longer to come up than the half minute that Ray grants it.
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
         storage = (settings.storage or Path(temporary, "results")).resolve()
         rows = Rehearsal(settings, storage).run()
     schedules = len(settings.initial) * len(settings.decay_steps)
