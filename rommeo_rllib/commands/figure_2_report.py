@@ -66,8 +66,8 @@ def is_near(greedy: np.ndarray, action: float) -> np.ndarray:
 
 
 def last_means(run: SeedRun, metric: str) -> list[float]:
-    """The players' latest values of a metric."""
-    return [float(run.metrics[f"{player}/{metric}"][-1]) for player in _PLAYERS]
+    """The players' latest values of a metric; NaN before the first update."""
+    return [float(_reports(run, player, metric)[-1]) for player in _PLAYERS]
 
 
 def episodes_to_stay_above(run: SeedRun, values: np.ndarray, threshold: float) -> float:
@@ -88,10 +88,7 @@ def rho_lead(runs: Runs) -> dict[str, Any]:
     leads = []
     for run in runs:
         models, policies = (
-            [
-                episodes_to_stay_above(run, run.metrics[f"{player}/{metric}"], near)
-                for player in players
-            ]
+            [episodes_to_stay_above(run, _reports(run, player, metric), near) for player in players]
             for players, metric in (
                 (_PLAYERS, "opponent_model_mean_0"),
                 (_PLAYERS[::-1], "policy_mean_0"),
@@ -143,6 +140,10 @@ def cells(values: Mapping[str, Any]) -> list[str]:
     median = "never" if reached["median"] is None else f"episode {reached['median']:.0f}"
     worst = "never" if reached["worst"] is None else f"{reached['worst']:.0f}"
     return [*shares, _text(values["final_return"], "mean"), f"{median} (worst: {worst})"]
+
+
+def _reports(run: SeedRun, player: str, metric: str) -> np.ndarray:
+    return run.metrics.get(f"{player}/{metric}", np.full(len(run.env_steps), np.nan))
 
 
 def _text(values: Mapping[str, float], name: str) -> str:

@@ -100,6 +100,14 @@ def test_seeds_that_end_elsewhere_say_nothing_about_the_lead():
     assert figure_2_report.rho_lead([astray]) == nobody
 
 
+def test_seeds_that_have_not_learned_yet_are_at_no_optimum():
+    run = make_run()
+    run.metrics.clear()
+    entry = figure_2_report.entry([run])
+    assert entry["global_optimum"]["rate"] == entry["local_optimum"]["rate"] == 0.0
+    assert figure_2_report.rho_lead([run])["seeds"] == 0
+
+
 def test_a_table_has_the_lead_only_if_rommeo_ac_is_in_it():
     table = figure_2_report.table({"ROMMEO-AC": [make_run()], "DDPG": [make_run()]})
     assert table["algorithms"].keys() == {"ROMMEO-AC", "DDPG"}
