@@ -110,3 +110,13 @@ def test_the_alpha_map_goes_on_where_it_was_stopped_and_judges_by_greedy_actions
     main([*command, *options])
     assert json.loads((tmp_path / "alpha-map.json").read_text())["tuned"]["paper"] == table
     assert trial.stat().st_mtime_ns == before
+
+
+def test_a_tabular_learner_is_swept_with_all_seeds_of_a_setting_at_once(tmp_path):
+    table = tmp_path / "table.json"
+    options = ["--initial", "10", "50", "--decay-steps", "20", "--stop-steps", "500"]
+    where = ["--storage", str(tmp_path), "--name", "tabular", "--json", str(table)]
+    main(["sweep", "climbing_game/rommeo_q", *options, "--num-samples", "50", *where])
+    rows = json.loads(table.read_text())
+    assert [row["alpha"]["initial"] for row in rows] == [10.0, 50.0]
+    assert all(row["seeds"] == 50 and row["success"]["rate"] > 0.9 for row in rows)
