@@ -94,7 +94,9 @@ def run(title: str, game: Game, seeds: int, episodes: int) -> Row:
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     config = tuned.config.copy(copy_frozen=False).training(replicas=seeds)
-    config.environment(game.name, env_config={**game.settings, "plays_per_episode": 25})
+    config.environment(game.name)
+    # RLlib would add to what the tuned configuration says of its own game.
+    config.env_config = {**game.settings, "plays_per_episode": 25}
     config.multi_agent(policies={f"player_{index}" for index in range(game.agents)})
     # Evaluated once, at the end, without noise; in other games of chance over many plays.
     quiet = {"noise": 0.0} if "noise" in game.settings else {}

@@ -57,9 +57,9 @@ def numbers_in(result: Any) -> list[float]:
 
 
 def learned_by(algorithm: type[Algorithm]) -> list[float]:
-    """What two iterations on the climbing game report of losses and returns."""
+    """What two iterations report of losses and returns, on actions that all algorithms serve."""
     config = algorithm.get_default_config()
-    config.environment("climbing_game", env_config={"plays_per_episode": 5})
+    config.environment("max_of_two_quadratics", env_config={"plays_per_episode": 5})
     config.multi_agent(policies={"player_0", "player_1"}, policy_mapping_fn=own_policy)
     config.training(train_batch_size_per_learner=16, num_steps_sampled_before_learning_starts=10)
     config.rl_module(model_config={"fcnet_hiddens": [8]})
