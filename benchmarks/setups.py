@@ -6,37 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box
 from numpy.typing import NDArray
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.sac import SACConfig
-from ray.tune.registry import register_env
 
-from rommeo_rllib import PettingZooMultiAgentEnv, ROMMEOACConfig
-from rommeo_rllib.envs import RepeatedGame
+from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.envs.two_hills import NARROW_SLOPE, HillsPayoff
 
 GAME = "two_hills"
-BOUND = 10.0
-PLAYS_PER_EPISODE = 25
 REPLAY_CAPACITY = 100_000
 
 
 def two_hills_payoff(actions: NDArray[Any], /) -> NDArray[np.float64]:
-    """Max of Two Quadratics for any number of players, (..., n) both; for two it is that game."""
-    actions = np.asarray(actions, np.float64)
-    broad = -1.6 * np.square(actions + 5.0).mean(axis=-1, keepdims=True) / 9.0
-    narrow = 10.0 - 2.0 * np.square(actions - 5.0).mean(axis=-1, keepdims=True)
-    return np.broadcast_to(np.maximum(broad, narrow), actions.shape)
-
-
-def make_env(env_config: Any) -> PettingZooMultiAgentEnv:
-    """The game for `env_config["agents"]` players."""
-    spaces = [Box(-BOUND, BOUND, (1,), np.float32) for _ in range(env_config["agents"])]
-    game = RepeatedGame(two_hills_payoff, spaces, plays_per_episode=PLAYS_PER_EPISODE, name=GAME)
-    return PettingZooMultiAgentEnv(game)
-
-
-register_env(GAME, make_env)
+    """The game's payoff for any number of players, (..., n) both; it leaves nothing to chance."""
+    return HillsPayoff(5.0, NARROW_SLOPE, noise=0.0)(actions, np.random.default_rng())
 
 
 def rommeo_config(

@@ -139,7 +139,9 @@ def train_turn(algorithm: Any) -> Callable[[], float]:
 def plain_turn(case: Case, env_steps: int) -> Callable[[], float]:
     """The plain loop; CPU milliseconds an env step."""
     from plain_rommeo import PlainROMMEO, PlainSettings
-    from setups import BOUND, two_hills_payoff
+    from setups import two_hills_payoff
+
+    from rommeo_rllib.envs.two_hills import BOUND
 
     settings = PlainSettings(hiddens=(case.width,) * 2, batch=case.batch, gamma=case.gamma)
     loop = PlainROMMEO(two_hills_payoff, case.agents, BOUND, settings)
