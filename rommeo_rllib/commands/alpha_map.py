@@ -65,14 +65,10 @@ class AlphaMap:
         with quiet_ray():
             for name in self.settings:
                 for surface in self.surfaces:
-                    command = self._command(name, surface)
-                    if report.get(name, {}).get(surface, {}).get("command") == command:
-                        console.print(f"{name} settings, {surface} surface: done before.")
-                        continue
                     console.print(f"{name} settings, {surface} surface ...")
                     outcomes = self._map(name, surface, out, console)
                     report.setdefault(name, {})[surface] = {
-                        "command": command,
+                        "command": self._command(name, surface),
                         "settings": [outcome.row() for outcome in outcomes],
                     }
                     file.write_text(json.dumps(report, indent=1) + "\n")

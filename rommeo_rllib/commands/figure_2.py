@@ -27,7 +27,6 @@ ALGORITHMS = ("ROMMEO-AC", "ROMMEO-AC-EMP", "PR2-AC", "MASQL", "MADDPG", "DDPG",
 GAME = "max_of_two_quadratics"
 OURS = "ROMMEO-AC"
 _SETTINGS_FILE = "figure-2-settings.json"
-_ENDED_FILE = "figure-2-ended"
 
 
 @dataclass
@@ -84,8 +83,6 @@ class Figure2:
 
     def _train(self, name: str, folder: Path, console: Console) -> Any:
         """All seeds of one algorithm, or those that are still missing."""
-        from ray.tune import ExperimentAnalysis, ResultGrid
-
         configuration = configurations.load(configuration_name(name))
         config = configuration.config
         config.env_config = {**config.env_config, "surface": self.surface}
@@ -94,9 +91,6 @@ class Figure2:
         config.min_sample_timesteps_per_iteration = plays_per_episode(config)
         stop = {ENV_STEPS: self.episodes * plays_per_episode(config)}
         same_as_before = self._note_settings(settings_of(config), folder / name)
-        ended = folder / name / _ENDED_FILE
-        if same_as_before and ended.exists():
-            return ResultGrid(ExperimentAnalysis(str(folder / name)))
         replicas = replicas_to_use(config, self.seeds)
         seeds = list(range(self.seed, self.seed + self.seeds, replicas))
         experiment = Experiment(
@@ -110,10 +104,7 @@ class Figure2:
             checkpoint=name == OURS,
             tensorboard=False,
         )
-        results = run_trials(experiment, console, resume=same_as_before)
-        if not results.errors:
-            ended.touch()
-        return results
+        return run_trials(experiment, console, resume=same_as_before)
 
     def _note_settings(self, settings: dict[str, Any], folder: Path) -> bool:
         """Writes down what is run in `folder`; whether the same was begun there before."""

@@ -8,11 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
+
+_ENDED_FILE = "all-trials-ended"
 
 # Processes and nodes are lost now and then; a trial that fails more often has a fault of its own.
 _MAX_FAILURES = 2
@@ -106,6 +109,19 @@ def run_trials(experiment: Experiment, console: Console, *, resume: bool = False
         resume: go on with the experiment of that name where it was stopped; what it was stopped
             too early to have stored begins anew.
     """
+    from ray import tune
+
+    ended = None if "://" in experiment.folder else Path(experiment.folder) / _ENDED_FILE
+    if resume and ended is not None and ended.exists():
+        # To restore it would run again what ended after Tune last stored it.
+        return tune.ResultGrid(tune.ExperimentAnalysis(experiment.folder))
+    results = _fit(experiment, console, resume)
+    if ended is not None and not results.errors:
+        ended.touch()
+    return results
+
+
+def _fit(experiment: Experiment, console: Console, resume: bool) -> Any:
     from ray import tune
 
     with _tunes_switches():

@@ -91,6 +91,12 @@ def q_and_policy(policy: Any, config: Any) -> dict[str, TrainedParameters]:
     }
 
 
+def opponent_model_parameters(policy: Any, config: Any) -> dict[str, TrainedParameters]:
+    """The opponent model's network, of algorithms that have one."""
+    parameters = list(policy.opponent_model_network.parameters())
+    return {"opponent_model": TrainedParameters(parameters, config.opponent_model_lr)}
+
+
 def mean_per_dimension(name: str, actions: Tensor) -> Metrics:
     """The mean over rows of each dimension k, as "name_k": (..., B, dimensions) -> (...) each."""
     return {f"{name}_{index}": mean for index, mean in enumerate(actions.mean(-2).unbind(-1))}

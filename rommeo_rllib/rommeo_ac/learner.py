@@ -25,6 +25,7 @@ from rommeo_rllib.joint_action.update import (
     TrainedParameters,
     Update,
     mean_per_dimension,
+    opponent_model_parameters,
     q_and_policy,
 )
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
@@ -61,9 +62,7 @@ class ROMMEOACLearner(JointActionLearner):
         policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
         trained = q_and_policy(policy, config)
         if policy.LEARNS_OPPONENT_MODEL:
-            trained["opponent_model"] = TrainedParameters(
-                list(policy.opponent_model_network.parameters()), config.opponent_model_lr
-            )
+            trained |= opponent_model_parameters(policy, config)
         trained["opponent_prior"] = TrainedParameters(
             list(policy.fitted_network.parameters()), config.opponent_prior_lr
         )
@@ -131,13 +130,13 @@ class _ROMMEOUpdate:
         prior = _given(self.observations, self.policy.opponent_prior)
         # It holds the opponent model back, but is not to be moved by it.
         self.prior = prior.detach(self.config.prior_uniform_weight)
-        opponent_model = _given(self.observations, self.policy.opponent_model)
-        if not self.policy.LEARNS_OPPONENT_MODEL:
-            # It is the prior, and trained as such alone.
-            opponent_model = opponent_model.detach(0.0)
         if self.config.opponent_model == RESAMPLED:
             policy_loss, opponent_model_loss, entropy = self._resampling().losses()
         else:
+            opponent_model = _given(self.observations, self.policy.opponent_model)
+            if not self.policy.LEARNS_OPPONENT_MODEL:
+                # It is the prior, and trained as such alone.
+                opponent_model = opponent_model.detach(0.0)
             with frozen(self.policy.q_network):
                 policy_loss, opponent_model_loss, entropy = self._actors_losses(opponent_model)
         losses = {

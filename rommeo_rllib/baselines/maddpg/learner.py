@@ -7,7 +7,7 @@ three have in common is the base class; each of the others says what it puts for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -32,10 +32,8 @@ from rommeo_rllib.joint_action.update import (
     TrainedParameters,
     Update,
     mean_per_dimension,
+    opponent_model_parameters,
 )
-
-if TYPE_CHECKING:
-    from rommeo_rllib.baselines.maddpg.algorithm import DDPGOMConfig
 
 Q_LOSS = "q_loss"
 POLICY_LOSS = "policy_loss"
@@ -126,11 +124,9 @@ class DDPGOMLearner(DDPGLearner):
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
         """The opponent model besides."""
-        parameters = list(cast(DDPGOMPolicy, policy).opponent_model_network.parameters())
-        lr = cast("DDPGOMConfig", config).opponent_model_lr
-        return super().trained_parameters(policy, config) | {
-            "opponent_model": TrainedParameters(parameters, lr)
-        }
+        return super().trained_parameters(policy, config) | opponent_model_parameters(
+            policy, config
+        )
 
     def stored_opponents(self, update: Update) -> Tensor:
         """The replay's actions."""

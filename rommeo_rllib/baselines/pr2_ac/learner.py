@@ -8,7 +8,7 @@ the soft value of (s, a).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
@@ -28,10 +28,8 @@ from rommeo_rllib.joint_action.update import (
     TrainedParameters,
     Update,
     mean_per_dimension,
+    opponent_model_parameters,
 )
-
-if TYPE_CHECKING:
-    from rommeo_rllib.baselines.pr2_ac.algorithm import PR2ACConfig
 
 Q_LOSS = "q_loss"
 POLICY_LOSS = "policy_loss"
@@ -53,11 +51,9 @@ class PR2ACLearner(DeterministicLearner):
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
         """rho besides."""
-        parameters = list(cast(PR2Policy, policy).opponent_model_network.parameters())
-        lr = cast("PR2ACConfig", config).opponent_model_lr
-        return super().trained_parameters(policy, config) | {
-            "opponent_model": TrainedParameters(parameters, lr)
-        }
+        return super().trained_parameters(policy, config) | opponent_model_parameters(
+            policy, config
+        )
 
     def losses(self, update: Update) -> Losses:
         """All losses, each with gradients for its own network only."""
