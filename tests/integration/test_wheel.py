@@ -31,25 +31,72 @@ def test_the_wheel_puts_a_single_name_into_site_packages(wheel: Path):
     assert {name for name in names if not name.endswith(".dist-info")} == {"rommeo_rllib"}
 
 
-@pytest.mark.slow
-def test_an_environment_with_only_the_wheel_trains_from_the_command_line(
-    wheel: Path, tmp_path: Path
-):
+@pytest.fixture
+def bare_python(tmp_path: Path) -> Path:
+    """Of an environment that has what the package depends on, but not the package."""
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False)
     (site_packages,) = environment.glob("lib/python*/site-packages")
-    zipfile.ZipFile(wheel).extractall(site_packages)
     # Dependencies come from this environment's folder; its .pth files, by which it finds the
     # checkout, are not read from there.
     (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return environment / "bin" / "python"
+
+
+def run_outside(python: Path, folder: Path, *arguments: str) -> str:
+    """What the program prints that runs away from the checkout."""
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [str(python), *arguments]
+    return subprocess.run(
+        command, check=True, cwd=folder, env=outside, timeout=240, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+@pytest.mark.slow
+def test_an_environment_with_only_the_wheel_trains_from_the_command_line(
+    wheel: Path, bare_python: Path, tmp_path: Path
+):
+    (site_packages,) = bare_python.parents[1].glob("lib/python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site_packages)
     table = tmp_path / "table.json"
-    command = [
-        str(environment / "bin" / "python"),
+    run_outside(
+        bare_python,
+        tmp_path,
         *("-m", "rommeo_rllib.cli", "train", "max_of_two_quadratics/rommeo_ac"),
         *("--stop-steps", "75", "--storage", str(tmp_path / "results"), "--json", str(table)),
-    ]
-    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    subprocess.run(command, check=True, cwd=tmp_path, env=outside, timeout=240)
+    )
     (row,) = json.loads(table.read_text())
     assert row["env_steps"] == 75
     assert row["seed"] == 0
+
+
+SHIPPED = """
+import importlib.util
+import sys
+
+import ray
+
+assert importlib.util.find_spec("rommeo_rllib") is None
+ray.init(num_cpus=1, include_dashboard=False, runtime_env={"py_modules": [sys.argv[1]]})
+
+
+@ray.remote
+def registered_algorithm():
+    import rommeo_rllib
+    from ray.tune.registry import get_trainable_cls
+
+    return get_trainable_cls("ROMMEO-AC").__name__
+
+
+print(ray.get(registered_algorithm.remote()))
+"""
+
+
+@pytest.mark.slow
+def test_an_unpacked_wheel_shipped_with_the_job_is_all_that_a_worker_needs(
+    wheel: Path, bare_python: Path, tmp_path: Path
+):
+    # As it is, Ray would have pip install it with all it depends on, torch and Ray included.
+    zipfile.ZipFile(wheel).extractall(tmp_path / "shipped")
+    package = tmp_path / "shipped" / "rommeo_rllib"
+    assert run_outside(bare_python, tmp_path, "-c", SHIPPED, str(package)) == "ROMMEOAC\n"
