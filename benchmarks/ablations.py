@@ -48,6 +48,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "batch 16": {"train_batch_size_per_learner": 16},
     "batch 128": {"train_batch_size_per_learner": 128},
     "gamma 0.95": {"gamma": 0.95},
+    "gamma 0.95, tau 0.002": {"gamma": 0.95, "tau": 0.002},
     "2 updates a play, alpha falls in 125": {
         "updates_per_env_step": 2.0,
         "alpha": ANNEALED_IN_125,
@@ -59,6 +60,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "kl_coeff": ANNEALED_IN_75 | {"final": 2.0},
     },
     "alpha learned": {"alpha": "auto", "alpha_lr": 0.01},
+    "alpha learned, from 20, target entropy -2": {
+        "alpha": {"target_entropy": -2.0, "initial": 20.0},
+        "alpha_lr": 0.02,
+    },
     "resampled": {"opponent_model": "resampled"},
 }
 VARIANTS |= {f"alpha {alpha:g}": {"alpha": alpha} for alpha in (0.1, 0.5, 1.0, 2.0)}

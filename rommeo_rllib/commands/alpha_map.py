@@ -26,7 +26,7 @@ CONFIGURATIONS = {
 """What is mapped, by the name used in options and files."""
 
 CONSTANTS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 10.0, 30.0, 100.0)
-INITIAL = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+INITIAL = (1.0, 3.0, 10.0, 30.0, 100.0)
 DECAY_STEPS = (50, 125, 250, 500)
 FINAL = 0.1
 SOLVED_ABOVE = 9.0
@@ -75,12 +75,18 @@ class AlphaMap:
         console.print(f"Written: {file}", soft_wrap=True)
 
     def _map(self, name: str, surface: str, out: Path, console: Console) -> list[Outcome]:
+        schedules: dict[str, Any] = {
+            "initial": INITIAL,
+            "decay_steps": DECAY_STEPS,
+            "final": (FINAL,),
+        }
+        if name == "any-alpha":
+            # It is for constant values.
+            schedules = {}
         sweep = Sweep(
             CONFIGURATIONS[name],
             alpha=CONSTANTS,
-            initial=INITIAL,
-            decay_steps=DECAY_STEPS,
-            final=(FINAL,),
+            **schedules,
             num_samples=self.seeds,
             success_above=SOLVED_ABOVE,
             judge_by="greedy",
@@ -95,10 +101,10 @@ class AlphaMap:
         raise_if_failed(results, experiment.folder)
         outcomes = plan.outcomes(results)
         print_table(outcomes, console)
-        constants = [o for o in outcomes if not isinstance(o.alpha, dict)]
-        schedules = [o for o in outcomes if isinstance(o.alpha, dict)]
+        constant = [o for o in outcomes if not isinstance(o.alpha, dict)]
+        scheduled = [o for o in outcomes if isinstance(o.alpha, dict)]
         title = f"ROMMEO-AC, {name} settings, {surface} surface"
-        for part in (constants, schedules):
+        for part in (constant, scheduled):
             for path in write_pictures(part, title, out / f"{name}-{surface}", curves=False):
                 console.print(f"Picture: {path}", soft_wrap=True)
         return outcomes
