@@ -1,6 +1,7 @@
 """ROMMEO-AC on games harder than the paper's, with one configuration and no tuning per game.
 
     python benchmarks/harder_games.py
+    python benchmarks/harder_games.py --games "3 agents" --episodes 120 --annealing-steps 1000
 
 The configuration is `max_of_two_quadratics/rommeo_ac`. A seed succeeds if its greedy return an
 agent and play at the end is near the optimum's (within 1 in the games of two hills, above 90 % of
@@ -65,12 +66,14 @@ class Settings:
         games: keys of `GAMES`; all of them by default.
         seeds: replicas of each.
         episodes: length of a run in episodes of 25 plays.
+        annealing_steps: env steps in which alpha and the KL weight fall; None as configured.
         json: where to write the results.
     """
 
     games: tuple[str, ...] = tuple(GAMES)
     seeds: int = 100
     episodes: int = 30
+    annealing_steps: int | None = None
     json: Path | None = None
 
 
@@ -82,18 +85,22 @@ def main(settings: Settings) -> None:
     report = Report("harder_games", "ROMMEO-AC on harder games, one configuration for all")
     with quiet_ray(), progress("harder games", len(settings.games)) as done:
         for name in settings.games:
-            report.rows.append(run(name, GAMES[name], settings.seeds, settings.episodes))
+            report.rows.append(run(name, GAMES[name], settings))
             done()
     report.notes.append(f"{settings.seeds} seeds, {settings.episodes} episodes of 25 plays.")
     report.finish(settings.json)
 
 
-def run(title: str, game: Game, seeds: int, episodes: int) -> Row:
+def run(title: str, game: Game, settings: Settings) -> Row:
     """All seeds of one game."""
     from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
+    seeds = settings.seeds
     config = tuned.config.copy(copy_frozen=False).training(replicas=seeds)
+    if settings.annealing_steps is not None:
+        slower = {"decay_steps": settings.annealing_steps}
+        config.training(alpha={**config.alpha, **slower}, kl_coeff={**config.kl_coeff, **slower})
     config.environment(game.name)
     # RLlib would add to what the tuned configuration says of its own game.
     config.env_config = {**game.settings, "plays_per_episode": 25}
@@ -103,7 +110,7 @@ def run(title: str, game: Game, seeds: int, episodes: int) -> Row:
     evaluated = {**game.settings, **quiet, "plays_per_episode": PLAYS_EVALUATED}
     config.evaluation(evaluation_interval=10**9, evaluation_config={"env_config": evaluated})
     algorithm = config.build_algo()
-    for _ in range(episodes):
+    for _ in range(settings.episodes):
         sampled = per_play(algorithm.train()["env_runners"])
     greedy = per_play(algorithm.evaluate()["env_runners"])
     algorithm.stop()
