@@ -29,7 +29,8 @@ from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler
 from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.replay_buffer import Batch, JointReplayBuffer
+from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay_columns import Batch
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.reporting import finite_or_before

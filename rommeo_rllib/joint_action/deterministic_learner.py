@@ -21,14 +21,13 @@ from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.update import (
+    POLICY_MEAN,
     Metrics,
     TrainedParameters,
     Update,
     mean_per_dimension,
     q_and_policy,
 )
-
-POLICY_MEAN = "policy_mean"
 
 
 class DeterministicLearner(JointActionLearner):

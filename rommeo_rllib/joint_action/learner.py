@@ -14,9 +14,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-import torch.utils.deterministic
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 from ray.rllib.utils.metrics import (
@@ -25,46 +22,22 @@ from ray.rllib.utils.metrics import (
     NUM_MODULE_STEPS_TRAINED,
     NUM_MODULE_STEPS_TRAINED_LIFETIME,
 )
-from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
 from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
 from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
-from rommeo_rllib.joint_action.memory import keep_freed_memory
+from rommeo_rllib.joint_action.grouped_learner import GroupedLearner
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replicas import (
-    REPLICAS,
-    ReplicaBatches,
-    replica_order,
-    split_id,
-)
-from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
-from rommeo_rllib.joint_action.update import Losses, Metrics, TrainedParameters, Update
-from rommeo_rllib.noise import (
-    NOISE,
-    PolicyNoise,
-    restore_streams,
-    seeded_generator,
-    streams_state,
-)
-from rommeo_rllib.schedules import Schedule, make_schedule
-
-_LEARNER_STREAM = 1
+from rommeo_rllib.joint_action.replicas import REPLICAS, ReplicaBatches, split_id
+from rommeo_rllib.joint_action.stacking import PolicyGroup, kept_as_is
+from rommeo_rllib.joint_action.update import Losses, Metrics, Update
+from rommeo_rllib.noise import PolicyNoise
 
 
-class JointActionLearner(TorchLearner):
+class JointActionLearner(GroupedLearner):
     """Owns the optimizer, target networks and the clock; a subclass supplies losses."""
 
     # What a subclass supplies.
-
-    PER_POLICY_KEYS: frozenset[str] = frozenset()
-    """Keys of the configuration in which policies may differ and still be computed together."""
-
-    def trained_parameters(
-        self, policy: JointActionPolicy, config: AlgorithmConfig
-    ) -> dict[str, TrainedParameters]:
-        """What is trained of a policy (or of several, stacked), by the network's name."""
-        raise NotImplementedError
 
     def losses(self, update: Update) -> Losses:
         """Losses, each with gradients for its own networks only."""
@@ -81,103 +54,26 @@ class JointActionLearner(TorchLearner):
     def after_update(self, update: Update) -> None:
         """What else changes with the clock after a gradient step of a group of policies."""
 
-    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
-        """Policies are computed together only if this is equal."""
-        overrides = config.algorithm_config_overrides_per_module.get(module_id, {})
-        return repr(sorted((k, v) for k, v in overrides.items() if k not in self.PER_POLICY_KEYS))
-
     # Building.
 
     def build(self) -> None:
-        """Builds modules, groups and optimizers."""
-        self._groups: list[PolicyGroup] = []
+        """Builds what :class:`GroupedLearner` does."""
         self._pending_losses: dict[str, list[Losses]] = defaultdict(list)
         self._steps_since_report: dict[str, int] = defaultdict(int)
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
-        self._generators: dict[str, Generator] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
-        self._learning_rates: dict[Optimizer, list[Schedule]] = {}
         super().build()
-        # RLlib makes torch deterministic where there is a seed. Torch then also fills all memory
-        # that it hands out, which no result depends on.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        if self.config.replicas > 1:
-            keep_freed_memory()
-        if self.distributed:
-            for parameter in self._params:
-                torch.distributed.broadcast(parameter.data, src=0)
-
-    def configure_optimizers(self) -> None:
-        """Groups the policies and makes their optimizers."""
-        self._add_groups(self.module.keys())
-
-    def configure_optimizers_for_module(
-        self, module_id: str, config: AlgorithmConfig | None = None
-    ) -> None:
-        """For a policy that is added later: a group of its own."""
-        self._add_groups([module_id])
 
     def remove_module(self, module_id: str, **kwargs: Any) -> Any:
         """Removes a policy; optimizers of those that were computed with it start afresh."""
-        affected = [group for group in self._groups if module_id in group.ids]
-        for group in affected:
-            self._groups.remove(group)
-            for name in self._module_optimizers.pop(group.ids[0]):
-                optimizer = self._named_optimizers.pop(name)
-                for parameter in self._optimizer_parameters.pop(optimizer):
-                    self._params.pop(parameter, None)
-                self._learning_rates.pop(optimizer)
         self._last_updates.clear()
-        spec = super().remove_module(module_id, **kwargs)
-        self._add_groups(i for group in affected for i in group.ids if i != module_id)
-        return spec
+        return super().remove_module(module_id, **kwargs)
 
     def _add_groups(self, module_ids: Iterable[str]) -> None:
-        # Opponents of another kind do not learn here.
-        policies = {
-            module_id: self.module[module_id]
-            for module_id in sorted(module_ids, key=replica_order)
-            if isinstance(self.module[module_id], JointActionPolicy)
-        }
-        keys = {module_id: self.group_key(self.config, module_id) for module_id in policies}
         self._opponents.clear()
-        for group in group_policies(policies, keys):
-            self._groups.append(group)
-            self._register_optimizer(group)
-            for module_id in group.ids:
-                self._generators[module_id] = self._seeded_generator(module_id)
-
-    def _register_optimizer(self, group: PolicyGroup) -> None:
-        """One optimizer for all networks of a group, since each costs time of its own."""
-        config = self.config.get_config_for_module(group.ids[0])
-        networks = self.trained_parameters(group.policy, config)
-        rates = [make_schedule(n.lr, f"{name}_lr", allow_zero=True) for name, n in networks.items()]
-        optimizer = torch.optim.Adam(
-            [
-                {"params": list(network.parameters), "lr": rate.value(0), "name": name}
-                for (name, network), rate in zip(networks.items(), rates, strict=True)
-            ],
-            fused=True,
-        )
-        self._learning_rates[optimizer] = rates
-        self.register_optimizer(
-            module_id=group.ids[0],
-            optimizer=optimizer,
-            params=[p for network in networks.values() for p in network.parameters],
-        )
-
-    def _seeded_generator(self, module_id: str) -> Generator:
-        # Several learners start from equal networks; their noise differs.
-        rank = torch.distributed.get_rank() if self.distributed else 0
-        key = self.config.stream_key(module_id)
-        return seeded_generator(*key, _LEARNER_STREAM, rank, device=self._device)
-
-    @property
-    def groups(self) -> list[PolicyGroup]:
-        """The policies, as they are computed together."""
-        return self._groups
+        super()._add_groups(module_ids)
 
     def should_module_be_updated(self, module_id: str, multi_agent_batch: Any = None) -> bool:
         """Whether the policy (all of its replicas alike) is to be trained."""
@@ -395,25 +291,3 @@ class JointActionLearner(TorchLearner):
     def _log_trainable_parameters(self) -> None:
         # RLlib logs these once, which makes them NaN in every later result.
         pass
-
-    def _make_modules_ddp_if_necessary(self) -> None:
-        # DistributedDataParallel sees gradients of its own forward pass only; the losses here call
-        # single networks, several times. Gradients are averaged in one go instead.
-        pass
-
-    # Checkpoints.
-
-    def get_state(
-        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        """Like RLlib's, and the state of the policies' random numbers."""
-        state = super().get_state(components, not_components=not_components, **kwargs)
-        if components is None:
-            state[NOISE] = streams_state(self._generators)
-        return state
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Takes up a state; random numbers go on where they were if this is the only learner."""
-        super().set_state(state)
-        if not self.distributed:
-            restore_streams(self._generators, state.get(NOISE, {}))

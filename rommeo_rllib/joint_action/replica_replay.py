@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 from ray.rllib.core.columns import Columns
 
-from rommeo_rllib.joint_action.replay_buffer import (
+from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay_columns import (
     PRIOR,
     TRANSITION_COLUMNS,
     Batch,
     ColumnName,
-    JointReplayBuffer,
     gather,
     opponent_column,
 )

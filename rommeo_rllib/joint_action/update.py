@@ -17,6 +17,14 @@ from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.noise import Noise
 from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
 
+# Names of what several algorithms report.
+Q_LOSS = "q_loss"
+POLICY_LOSS = "policy_loss"
+OPPONENT_MODEL_LOSS = "opponent_model_loss"
+OPPONENT_MODEL_MEAN = "opponent_model_mean"
+POLICY_MEAN = "policy_mean"
+ALPHA = "alpha"
+
 Columns = dict[str, Tensor]
 
 Losses = dict[str, Tensor]

@@ -18,8 +18,14 @@ from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, PRIOR
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, PRIOR
 from rommeo_rllib.joint_action.update import (
+    ALPHA,
+    OPPONENT_MODEL_LOSS,
+    OPPONENT_MODEL_MEAN,
+    POLICY_LOSS,
+    POLICY_MEAN,
+    Q_LOSS,
     Losses,
     Metrics,
     TrainedParameters,
@@ -35,17 +41,11 @@ from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
 if TYPE_CHECKING:
     from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
 
-Q_LOSS = "q_loss"
-POLICY_LOSS = "policy_loss"
-OPPONENT_MODEL_LOSS = "opponent_model_loss"
 PRIOR_LOSS = "prior_loss"
 ALPHA_LOSS = "alpha_loss"
-ALPHA = "alpha"
 KL_COEFF = "kl_coeff"
 POLICY_ENTROPY = "policy_entropy"
 KL_TO_PRIOR = "opponent_model_kl"
-POLICY_MEAN = "policy_mean"
-OPPONENT_MODEL_MEAN = "opponent_model_mean"
 LOG_LIKELIHOOD_MODEL = "opponent_model_log_likelihood"
 LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
 

@@ -18,7 +18,7 @@ from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, Deterministic
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay_buffer import (
+from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
     PRIOR,
     opponent_column,

@@ -15,7 +15,7 @@ from rommeo_rllib.components import broad_latent
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS, OPPONENT_MASK
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator

@@ -21,12 +21,16 @@ from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import (
+from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
     PRIOR,
     opponent_column,
 )
 from rommeo_rllib.joint_action.update import (
+    OPPONENT_MODEL_LOSS,
+    OPPONENT_MODEL_MEAN,
+    POLICY_LOSS,
+    Q_LOSS,
     Losses,
     Metrics,
     TrainedParameters,
@@ -34,11 +38,6 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     opponent_model_parameters,
 )
-
-Q_LOSS = "q_loss"
-POLICY_LOSS = "policy_loss"
-OPPONENT_MODEL_LOSS = "opponent_model_loss"
-OPPONENT_MODEL_MEAN = "opponent_model_mean"
 
 
 class DDPGLearner(DeterministicLearner):

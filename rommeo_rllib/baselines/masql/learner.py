@@ -21,8 +21,13 @@ from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.update import (
+    ALPHA,
+    OPPONENT_MODEL_MEAN,
+    POLICY_LOSS,
+    POLICY_MEAN,
+    Q_LOSS,
     Losses,
     Metrics,
     TrainedParameters,
@@ -30,12 +35,6 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     q_and_policy,
 )
-
-Q_LOSS = "q_loss"
-POLICY_LOSS = "policy_loss"
-POLICY_MEAN = "policy_mean"
-OPPONENT_MODEL_MEAN = "opponent_model_mean"
-ALPHA = "alpha"
 
 
 class MASQLLearner(JointActionLearner):

@@ -21,8 +21,13 @@ from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_buffer import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.update import (
+    ALPHA,
+    OPPONENT_MODEL_LOSS,
+    OPPONENT_MODEL_MEAN,
+    POLICY_LOSS,
+    Q_LOSS,
     Losses,
     Metrics,
     TrainedParameters,
@@ -31,12 +36,7 @@ from rommeo_rllib.joint_action.update import (
     opponent_model_parameters,
 )
 
-Q_LOSS = "q_loss"
-POLICY_LOSS = "policy_loss"
-OPPONENT_MODEL_LOSS = "opponent_model_loss"
-OPPONENT_MODEL_MEAN = "opponent_model_mean"
 OPPONENT_MODEL_ENTROPY = "opponent_model_entropy"
-ALPHA = "alpha"
 
 
 class PR2ACLearner(DeterministicLearner):

@@ -1,0 +1,78 @@
+"""Columns of a batch: their names, and how they are gathered from replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import gymnasium as gym
+import numpy as np
+from ray.rllib.core.columns import Columns
+
+from rommeo_rllib.joint_action.encoding import encode_actions
+from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.spaces import AgentID
+
+OPPONENT_ACTIONS = "opponent_actions"
+"""All opponents' actions at the row's env step, as the networks see them; 0 where absent."""
+
+PRIOR = "prior_"
+"""Prefix of the columns that the opponent prior is fitted on."""
+
+TRANSITION_COLUMNS = (
+    Columns.OBS,
+    Columns.ACTIONS,
+    Columns.REWARDS,
+    Columns.NEXT_OBS,
+    Columns.TERMINATEDS,
+)
+
+Batch = dict[str, np.ndarray]
+
+
+def opponent_column(name: str, number: int) -> str:
+    """Name of a column ("obs", "new_obs") of an opponent, numbered in the order of opponents."""
+    return f"opponent_{number}_{name}"
+
+
+ColumnName: TypeAlias = tuple[AgentID, str]
+
+Allocate: TypeAlias = Callable[[ColumnName, tuple[int, ...], np.dtype], np.ndarray]
+"""Makes an array of zeros, given a column's name, shape and type."""
+
+
+def gather(
+    columns: Mapping[AgentID, Mapping[str, np.ndarray]],
+    action_spaces: Mapping[AgentID, gym.Space],
+    agent: AgentID,
+    opponents: Sequence[AgentID],
+    rows: np.ndarray,
+    names: Sequence[str],
+) -> Batch:
+    """One agent's batch from rows at which everybody acted; see :meth:`JointReplayBuffer.sample`.
+
+    Args:
+        columns: for each agent its columns, whose first axis `rows` counts.
+        action_spaces: the action space of each agent.
+        agent: whose batch.
+        opponents: whom it models, in order.
+        rows: (B,).
+        names: the columns wanted beside the opponents'.
+    """
+    batch = own_columns(columns[agent], action_spaces[agent], rows, names)
+    actions = [
+        encode_actions(action_spaces[o], columns[o][Columns.ACTIONS][rows]) for o in opponents
+    ]
+    batch[OPPONENT_MASK] = np.ones((len(rows), len(opponents)), np.float32)
+    batch[OPPONENT_ACTIONS] = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
+    return batch
+
+
+def own_columns(
+    own: Mapping[str, np.ndarray], space: gym.Space, rows: np.ndarray, names: Sequence[str]
+) -> Batch:
+    """The columns `names` of an agent's own at `rows`, actions as the networks see them."""
+    batch = {name: own[name][rows] for name in names}
+    if Columns.ACTIONS in batch:
+        batch[Columns.ACTIONS] = encode_actions(space, batch[Columns.ACTIONS])
+    return batch

@@ -1,0 +1,231 @@
+"""A ring of joint transitions, in contiguous arrays: what is stored, and how it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from ray.rllib.core.columns import Columns
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+
+from rommeo_rllib.components import action_size
+from rommeo_rllib.joint_action.encoding import action_components
+from rommeo_rllib.joint_action.packing import packed_shape
+from rommeo_rllib.joint_action.replay_columns import TRANSITION_COLUMNS, Allocate
+from rommeo_rllib.joint_action.replay_files import ReplayFiles
+from rommeo_rllib.joint_action.spaces import (
+    AgentID,
+    OpponentGroups,
+    sorted_agents,
+    whom_each_models,
+)
+from rommeo_rllib.joint_action.transitions import AgentTransitions, EpisodeJoiner, JointSteps
+
+ABSENT = -1
+"""Stands in place of a policy's number where an agent did not act."""
+
+
+class ReplayRing(ReplayFiles):
+    """A ring of joint transitions: a row an env step, with the transitions of all who acted.
+
+    Memory is the raw arrays' and grows linearly with the number of agents. Agent ids are sorted;
+    an agent's opponents are all others, or those in its group, in that order.
+
+    Args:
+        capacity: env steps kept; the oldest goes first.
+        action_spaces: the action space of each agent, as RLlib stores its actions.
+        seed: seeds the drawing of batches.
+        allocate: makes an array of zeros for a (column's name, shape, dtype).
+        opponent_groups: for some agents, whom they model; all others model everybody.
+
+    Raises:
+        ValueError: if `capacity` is not positive.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        action_spaces: Mapping[AgentID, gym.Space],
+        seed: int | None = None,
+        allocate: Allocate | None = None,
+        opponent_groups: OpponentGroups | None = None,
+    ):
+        if capacity < 1:
+            raise ValueError(f"`capacity` is {capacity}; allowed: at least 1 env step.")
+        self.capacity = capacity
+        self.agents = sorted_agents(action_spaces)
+        self._action_spaces = dict(action_spaces)
+        self._action_sizes = {
+            agent: action_size(action_components(space, f"Agent {agent!r}"))
+            for agent, space in action_spaces.items()
+        }
+        self._joiner = EpisodeJoiner()
+        self._rng = np.random.default_rng(seed)
+        self._allocate = allocate or (lambda name, shape, dtype: np.zeros(shape, dtype))
+        self._columns: dict[AgentID, dict[str, np.ndarray]] = {}
+        # For each agent and row the number of the policy that acted, or ABSENT.
+        self._acted_by = {agent: np.full(capacity, ABSENT, np.int16) for agent in self.agents}
+        # For each agent how many rows each policy acted in; ABSENT, -1, is the last entry.
+        self._counts = {agent: np.zeros(1, np.int64) for agent in self.agents}
+        self._opponents = whom_each_models(self.agents, opponent_groups)
+        self._opponent_groups = opponent_groups
+        self._policies: list[str] = []
+        self._size = 0
+        self._next_row = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays at full capacity."""
+        columns = (array for agent in self._columns.values() for array in agent.values())
+        acted = (array for array in self._acted_by.values())
+        return sum(a.nbytes for a in columns) + sum(a.nbytes for a in acted)
+
+    def add(self, episodes: Sequence[MultiAgentEpisode]) -> None:
+        """Stores the joint transitions of all chunks that one round of sampling brought.
+
+        Raises:
+            ValueError: if a reward is not finite, or an agent is not among the environment's.
+        """
+        for steps in self._joiner.join(episodes):
+            self.add_steps(steps)
+
+    def add_steps(self, steps: JointSteps) -> None:
+        """Stores joint transitions; raises as :meth:`add` does."""
+        unknown = steps.agents.keys() - self._acted_by.keys()
+        if unknown:
+            raise ValueError(
+                f"Agent {sorted_agents(unknown)[0]!r} acted, but the environment's "
+                f"`possible_agents` are {self.agents}."
+            )
+        # More steps than fit: only the newest can stay.
+        dropped = max(steps.length - self.capacity, 0)
+        rows = (self._next_row + np.arange(dropped, steps.length)) % self.capacity
+        for agent in self.agents:
+            policies = np.full(len(rows), ABSENT, np.int16)
+            if agent in steps.agents:
+                transitions = steps.agents[agent]
+                kept = slice(None) if dropped == 0 else transitions.rows >= dropped
+                acted = transitions.rows[kept] - dropped
+                policies[acted] = self._policy_number(transitions.policy)
+                self._write(agent, transitions, kept, rows[acted])
+            self._mark(agent, rows, policies)
+        self._next_row = (self._next_row + steps.length) % self.capacity
+        self._size = min(self._size + steps.length, self.capacity)
+
+    def _write(
+        self,
+        agent: AgentID,
+        transitions: AgentTransitions,
+        kept: slice | np.ndarray,
+        target: np.ndarray,
+    ) -> None:
+        values = (
+            transitions.obs,
+            transitions.actions,
+            transitions.rewards,
+            transitions.next_obs,
+            transitions.terminated,
+        )
+        if agent not in self._columns:
+            self._columns[agent] = {
+                name: self._allocate((agent, name), (self.capacity, *value.shape[1:]), value.dtype)
+                for name, value in zip(TRANSITION_COLUMNS, values, strict=True)
+            }
+        for column, value in zip(self._columns[agent].values(), values, strict=True):
+            column[target] = value[kept]
+
+    def _mark(self, agent: AgentID, rows: np.ndarray, policies: np.ndarray) -> None:
+        """Notes who acted for `agent` at `rows`, and keeps count of how often each did."""
+        acted_by, counts = self._acted_by[agent], self._counts[agent]
+        np.subtract.at(counts, acted_by[rows], 1)
+        np.add.at(counts, policies, 1)
+        acted_by[rows] = policies
+
+    def _policy_number(self, policy: str) -> int:
+        if policy not in self._policies:
+            self._policies.append(policy)
+            for agent, counts in self._counts.items():
+                # The last entry is that of ABSENT.
+                self._counts[agent] = np.insert(counts, len(counts) - 1, 0)
+        return self._policies.index(policy)
+
+    # Checkpoints; see `ReplayFiles`.
+
+    def get_state(
+        self,
+        components: Any = None,
+        *,
+        not_components: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The stored transitions, oldest first, and what else is needed to go on as before."""
+        rows = (self._next_row - self._size + np.arange(self._size)) % self.capacity
+        arrays = {}
+        for index, agent in enumerate(self.agents):
+            arrays[f"{index}/acted_by"] = self._acted_by[agent][rows]
+            for name, column in self._columns.get(agent, {}).items():
+                arrays[f"{index}/{name}"] = column[rows]
+        manifest = {
+            "agents": [str(agent) for agent in self.agents],
+            "policies": self._policies,
+            "rng": self._rng.bit_generator.state,
+            "size": self._size,
+        }
+        return {"arrays": arrays, "manifest": manifest}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Replaces the content by that of `state`; of more rows than fit, the newest are kept.
+
+        Raises:
+            ValueError: if the state is of other agents, or its arrays do not fit together.
+        """
+        manifest, arrays = state["manifest"], state["arrays"]
+        agents = [str(agent) for agent in self.agents]
+        if manifest["agents"] != agents:
+            raise ValueError(
+                f"The stored replay is of the agents {manifest['agents']}, the environment's are "
+                f"{agents}."
+            )
+        wrong = {n: len(a) for n, a in arrays.items() if len(a) != manifest["size"]}
+        if wrong:
+            raise ValueError(
+                f"The stored replay has {manifest['size']} rows by its manifest, but {wrong}."
+            )
+        for index, agent in enumerate(self.agents):
+            stored, space = arrays.get(f"{index}/{Columns.ACTIONS}"), self._action_spaces[agent]
+            if stored is not None and stored.shape[1:] != packed_shape(space):
+                raise ValueError(
+                    f"The stored replay has actions of the shape {stored.shape[1:]} for agent "
+                    f"{agent!r}, whose action space is {space}."
+                )
+        size = min(manifest["size"], self.capacity)
+        self._policies = list(manifest["policies"])
+        self._size, self._next_row = size, size % self.capacity
+        self._columns, self._joiner = {}, EpisodeJoiner()
+        for index, agent in enumerate(self.agents):
+            self._acted_by[agent][:] = ABSENT
+            self._counts[agent] = np.zeros(len(self._policies) + 1, np.int64)
+            self._mark(agent, np.arange(size), _newest(arrays[f"{index}/acted_by"], size))
+            columns = {}
+            for name in TRANSITION_COLUMNS:
+                stored = arrays.get(f"{index}/{name}")
+                if stored is not None:
+                    shape = (self.capacity, *stored.shape[1:])
+                    columns[name] = self._allocate((agent, name), shape, stored.dtype)
+                    columns[name][:size] = _newest(stored, size)
+            if columns:
+                self._columns[agent] = columns
+        self._rng.bit_generator.state = manifest["rng"]
+
+    def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
+        """What RLlib stores to build an equal buffer."""
+        return (self.capacity, self._action_spaces), {"opponent_groups": self._opponent_groups}
+
+
+def _newest(array: np.ndarray, count: int) -> np.ndarray:
+    return array[len(array) - count :]
