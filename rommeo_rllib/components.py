@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Literal
 
@@ -155,8 +156,13 @@ def log_broad(components: Sequence[ActionComponent], latent: Tensor) -> Tensor:
     return join([g.component.log_broad(g.unflatten(latent)) for g in group(components)])
 
 
-def group(components: Sequence[ActionComponent]) -> list[ComponentGroup]:
+def group(components: Sequence[ActionComponent]) -> Sequence[ComponentGroup]:
     """Neighbouring components of the same kind and size, put together."""
+    return _grouped(tuple(components))
+
+
+@lru_cache
+def _grouped(components: tuple[ActionComponent, ...]) -> list[ComponentGroup]:
     groups, action, parameter = [], 0, 0
     for component, run in groupby(components):
         count = len(list(run))

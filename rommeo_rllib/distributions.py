@@ -8,12 +8,13 @@ atanh, which loses all precision near the bounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from typing_extensions import Self
 
 from rommeo_rllib.components import ActionComponent, group, join
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
@@ -36,6 +37,14 @@ class ComponentDistribution(Protocol):
         """Log-probability of the action that `latent` stands for; the last axis is summed."""
         ...
 
+    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+        """A sample as of `rsample`, and its `log_prob`."""
+        ...
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with another view of all tensors."""
+        ...
+
     def mode(self) -> Tensor:
         """The latent action of a greedy agent."""
         ...
@@ -54,27 +63,46 @@ class Gaussian:
 
     def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Reparameterised sample, (..., size)."""
-        return self.mean + self.std * noise.normal_like(self.mean)
+        return torch.addcmul(self.mean, self.std, noise.normal_like(self.mean))
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density of `latent`: (..., size) -> (...)."""
-        return self._log_normal(latent).sum(-1)
+        return self._log_density(latent, (latent - self.mean) / self.std).sum(-1)
+
+    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+        """A sample and its log-density, (..., size) and (...).
+
+        What was drawn *is* the standardised sample, on which no parameter has an influence: half of
+        the arithmetic, and of its gradient, is saved.
+        """
+        standardised = noise.normal_like(self.mean)
+        latent = torch.addcmul(self.mean, self.std, standardised)
+        return latent, self._log_density(latent, standardised).sum(-1)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with another view of mean and standard deviation."""
+        changed = object.__new__(type(self))
+        changed.mean, changed.std = change(self.mean), change(self.std)
+        return changed
 
     def mode(self) -> Tensor:
         """The mean."""
         return self.mean
 
-    def _log_normal(self, latent: Tensor) -> Tensor:
-        standardised = (latent - self.mean) / self.std
-        return -0.5 * standardised.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
+    def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
+        """Of each dimension; `standardised` is the latent action in units of its own Gaussian."""
+        exponent = torch.add(self.std.log(), standardised.square(), alpha=0.5)
+        return -0.5 * math.log(2 * math.pi) - exponent
 
 
 class SquashedGaussian(Gaussian):
-    """`tanh(u)` with `u` from a diagonal Gaussian, whose latent mean gives the action's median."""
+    """`tanh(u)` with `u` from a diagonal Gaussian, whose latent mean gives the action's median.
 
-    def log_prob(self, latent: Tensor) -> Tensor:
-        """Log-density of `tanh(latent)` in [-1, 1]^size: (..., size) -> (...)."""
-        return (self._log_normal(latent) - log_tanh_derivative(latent)).sum(-1)
+    Log-densities are those of `tanh(latent)` in [-1, 1]^size.
+    """
+
+    def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
+        return super()._log_density(latent, standardised) - log_tanh_derivative(latent)
 
 
 class OneHotCategorical:
@@ -98,6 +126,17 @@ class OneHotCategorical:
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-probability of the chosen class: (..., n) one-hot -> (...)."""
         return (latent * self.log_probs).sum(-1)
+
+    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+        """A sample as of `rsample`, and its `log_prob`."""
+        latent = self.rsample(noise)
+        return latent, self.log_prob(latent)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same with another view of the log-probabilities."""
+        changed = object.__new__(type(self))
+        changed.log_probs = change(self.log_probs)
+        return changed
 
     def mode(self) -> Tensor:
         """The likeliest class as a one-hot vector."""
@@ -136,7 +175,6 @@ class ProductDistribution:
         uniform_weight: float = 0.0,
     ):
         self.components = tuple(components)
-        self.parameters = parameters
         self.uniform_weight = uniform_weight
         self._groups = group(self.components)
         self._parts: list[ComponentDistribution] = [
@@ -148,24 +186,42 @@ class ProductDistribution:
 
     def unsqueeze(self, dim: int) -> ProductDistribution:
         """The same with another axis of length 1 among the leading ones, to broadcast along."""
-        return ProductDistribution(
-            self.components, self.parameters.unsqueeze(dim), self.uniform_weight
-        )
+        # The parts have an axis of components besides.
+        part_dim = dim - 1 if dim < 0 else dim
+        return self._map(lambda tensor: tensor.unsqueeze(part_dim), self.uniform_weight)
 
     def expand_rows(self, rows: int) -> ProductDistribution:
         """The same for each of `rows` rows, where there is one: (..., 1, n) -> (..., rows, n)."""
-        shape = (*self.parameters.shape[:-2], rows, -1)
-        return ProductDistribution(
-            self.components, self.parameters.expand(shape), self.uniform_weight
+        return self._map(
+            lambda tensor: tensor.expand(*tensor.shape[:-3], rows, -1, -1), self.uniform_weight
         )
 
     def detach(self, uniform_weight: float) -> ProductDistribution:
         """The same without a gradient for the parameters, mixed with `uniform_weight`."""
-        return ProductDistribution(self.components, self.parameters.detach(), uniform_weight)
+        return self._map(Tensor.detach, uniform_weight)
+
+    def _map(
+        self, change: Callable[[Tensor], Tensor], uniform_weight: float
+    ) -> ProductDistribution:
+        """Changes the parts, whose tensors are (..., components, size)."""
+        changed = object.__new__(ProductDistribution)
+        changed.components, changed._groups = self.components, self._groups
+        changed.uniform_weight = uniform_weight
+        changed._parts = [part.map(change) for part in self._parts]
+        return changed
 
     def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
         return join([part.rsample(noise).flatten(-2) for part in self._parts])
+
+    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+        """A sample as of `rsample`, and its `log_prob`, cheaper than one after the other."""
+        latents, log_probs = [], []
+        for part, g in zip(self._parts, self._groups, strict=True):
+            latent, log_prob = part.rsample_and_log_prob(noise)
+            latents.append(latent.flatten(-2))
+            log_probs.append(self._mixed(log_prob, g.component, latent))
+        return join(latents), join(log_probs)
 
     def mode(self) -> Tensor:
         """Latent action of a greedy agent, (..., action size)."""
@@ -181,22 +237,31 @@ class ProductDistribution:
             ]
         )
 
-    def kl_divergence(self, prior: ProductDistribution, latent: Tensor) -> Tensor:
+    def kl_divergence(
+        self, prior: ProductDistribution, latent: Tensor, log_prob: Tensor | None = None
+    ) -> Tensor:
         """KL(self || prior) of each component, (..., components).
 
         Exact for discrete components; for continuous ones the usual estimate
         `log rho(a) - log P(a)` at `latent`, a sample of `self`, whose gradient flows through the
         sample.
+
+        Args:
+            prior: of the same components.
+            latent: a sample, (..., action size).
+            log_prob: this one's of the sample, (..., components), if it is known already.
         """
-        terms = []
+        terms, first = [], 0
         for own, other, g in zip(self._parts, prior._parts, self._groups, strict=True):
+            own_places = slice(first, first := first + g.count)
             if isinstance(own, OneHotCategorical) and isinstance(other, OneHotCategorical):
                 log_prior = prior._mixed(other.log_probs, g.component)
                 terms.append((own.log_probs.exp() * (own.log_probs - log_prior)).sum(-1))
             else:
                 part = g.unflatten(latent)
                 log_prior = prior._mixed(other.log_prob(part), g.component, part)
-                terms.append(own.log_prob(part) - log_prior)
+                known = own.log_prob(part) if log_prob is None else log_prob[..., own_places]
+                terms.append(known - log_prior)
         return join(terms)
 
     def class_log_probs(self, choices: Tensor | None = None) -> Tensor:

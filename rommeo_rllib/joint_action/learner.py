@@ -161,7 +161,7 @@ class JointActionLearner(GroupedLearner):
         total = []
         for group, update in self._last_updates:
             losses = self.losses(update)
-            total.append(torch.stack([loss.sum() for loss in losses.values()]).sum())
+            total.append(torch.stack(list(losses.values())).sum())
             self._pending_losses[group.ids[0]].append(
                 {name: loss.detach() for name, loss in losses.items()}
             )
@@ -191,9 +191,8 @@ class JointActionLearner(GroupedLearner):
                 group.policy.has_learned.data.fill_(1.0)
             tau = update.configs[0].tau
             for network, target in self.target_networks(group.policy):
-                torch._foreach_lerp_(
-                    list(target.parameters()), [p.detach() for p in network.parameters()], tau
-                )
+                with torch.no_grad():
+                    torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), tau)
             self.after_update(update)
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:

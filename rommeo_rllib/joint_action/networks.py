@@ -26,36 +26,34 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 class Dense(nn.Module):
     """A linear layer, initialised as torch's own.
 
-    Its weight is (inputs, outputs) or, stacked, (policies, inputs, outputs).
+    Its weight is (inputs, outputs) or, stacked, (policies, inputs, outputs), its bias one row of
+    (1, outputs) or (policies, 1, outputs).
     """
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
         bound = 1.0 / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(1, outputs).uniform_(-bound, bound))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(rows, inputs) or, stacked, (policies, rows, inputs) -> the same with outputs."""
         if self.weight.ndim == 2:
             return torch.addmm(self.bias, inputs, self.weight)
-        return torch.baddbmm(self.bias.unsqueeze(1), inputs, self.weight)
+        return torch.baddbmm(self.bias, inputs, self.weight)
 
 
 class LayerNorm(nn.Module):
-    """Layer normalisation with a learned scale and shift, stacked or not."""
+    """Layer normalisation with a learned scale and shift, rows of (1, width), stacked or not."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
+        self.weight = nn.Parameter(torch.ones(1, width))
+        self.bias = nn.Parameter(torch.zeros(1, width))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(rows, width) or, stacked, (policies, rows, width), the shape kept."""
-        if self.weight.ndim == 1:
-            return F.layer_norm(inputs, self.weight.shape, self.weight, self.bias)
-        normalised = F.layer_norm(inputs, self.weight.shape[-1:])
-        return torch.addcmul(self.bias.unsqueeze(1), normalised, self.weight.unsqueeze(1))
+        return torch.addcmul(self.bias, F.layer_norm(inputs, inputs.shape[-1:]), self.weight)
 
 
 class Network(nn.Sequential):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -90,6 +92,21 @@ class ROMMEOACLearner(JointActionLearner):
         return _ROMMEOUpdate(update).metrics()
 
 
+@dataclass(frozen=True)
+class _Proposal:
+    """N joint actions of the opponents, for each of B rows.
+
+    Attributes:
+        latent: (B, N, action size of all opponents).
+        weights: (B, N).
+        log_prob: of a single sample's components by the opponent model, (B, components).
+    """
+
+    latent: Tensor
+    weights: Tensor
+    log_prob: Tensor | None = None
+
+
 class _ROMMEOUpdate:
     """One batch of B rows at one time: networks, alpha and KL weight.
 
@@ -127,13 +144,12 @@ class _ROMMEOUpdate:
         policy's parameters and the opponents' actions are different inputs of Q - alpha log pi, and
         what flows back to each is just what that network's own loss calls for.
         """
-        prior = _given(self.observations, self.policy.opponent_prior)
-        # It holds the opponent model back, but is not to be moved by it.
-        self.prior = prior.detach(self.config.prior_uniform_weight)
+        # First, since it needs the gradient through what others may use without.
+        prior_loss = self._prior_loss()
         if self.config.opponent_model == RESAMPLED:
             policy_loss, opponent_model_loss, entropy = self._resampling().losses()
         else:
-            opponent_model = _given(self.observations, self.policy.opponent_model)
+            opponent_model = self.opponent_model
             if not self.policy.LEARNS_OPPONENT_MODEL:
                 # It is the prior, and trained as such alone.
                 opponent_model = opponent_model.detach(0.0)
@@ -142,7 +158,7 @@ class _ROMMEOUpdate:
         losses = {
             Q_LOSS: self._q_loss(),
             POLICY_LOSS: policy_loss,
-            PRIOR_LOSS: self._prior_loss(prior),
+            PRIOR_LOSS: prior_loss,
         }
         if self.policy.LEARNS_OPPONENT_MODEL:
             losses[OPPONENT_MODEL_LOSS] = opponent_model_loss
@@ -154,19 +170,33 @@ class _ROMMEOUpdate:
             losses[ALPHA_LOSS] = alpha_loss.mean(-1)
         return losses
 
+    @cached_property
+    def opponent_model(self) -> ProductDistribution:
+        """rho at this batch's observations."""
+        return _given(self.observations, self.policy.opponent_model)
+
+    @cached_property
+    def fitted_prior(self) -> ProductDistribution:
+        """P at this batch's observations, as it is fitted."""
+        return _given(self.observations, self.policy.opponent_prior)
+
+    @cached_property
+    def prior(self) -> ProductDistribution:
+        """P as it holds the opponent model back, by which it is not to be moved."""
+        return self.fitted_prior.detach(self.config.prior_uniform_weight)
+
     def metrics(self) -> Metrics:
         """What a person wants to see, in nats and in the environment's own units."""
-        policy, observations = self.policy, self.observations
-        opponent_model, self.prior = policy.opponent_model(observations), self._prior(observations)
-        latent, weights = self._propose(opponent_model)
-        _, entropy = self._response_value(observations, latent)
+        policy, observations, opponent_model = self.policy, self.observations, self.opponent_model
+        proposal = self._propose(opponent_model)
+        _, entropy = self._response_value(observations, proposal.latent)
         replayed = unsquash(policy.opponent_components, self.opponent_actions)
         present = self.component_mask
         metrics = {
             ALPHA: self.alpha,
             KL_COEFF: self.kl_coeff,
-            POLICY_ENTROPY: (weights * entropy).sum(-1).mean(-1),
-            KL_TO_PRIOR: self._kl(opponent_model, self.prior, latent).mean(-1),
+            POLICY_ENTROPY: (proposal.weights * entropy).sum(-1).mean(-1),
+            KL_TO_PRIOR: self._kl(opponent_model, self.prior, proposal).mean(-1),
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), present),
             LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), present),
         }
@@ -194,28 +224,34 @@ class _ROMMEOUpdate:
 
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
-        observations = self.policy.encode(self.batch[Columns.NEXT_OBS])
-        opponent_model = _given(observations, self.policy.opponent_model)
-        latent, weights = self._propose(opponent_model)
-        response_values, _ = self._response_value(observations, latent, target=True)
-        kl = self._kl(opponent_model, self._prior(observations), latent)
-        response_value = (weights * response_values).sum(-1)
+        policy = self.policy
+        observations = policy.encode(self.batch[Columns.NEXT_OBS])
+        if torch.equal(observations, self.observations):  # As in a game without states.
+            opponent_model, prior = self.opponent_model, self.prior
+        else:
+            opponent_model = _given(observations, policy.opponent_model)
+            prior = _given(observations, policy.opponent_prior)
+            prior = prior.detach(self.config.prior_uniform_weight)
+        proposal = self._propose(opponent_model)
+        response_values, _ = self._response_value(observations, proposal.latent, target=True)
+        response_value = (proposal.weights * response_values).sum(-1)
+        kl = self._kl(opponent_model, prior, proposal)
         return objective.sampled_state_value(response_value, kl, self.row_kl_coeff)
 
-    def _propose(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor]:
+    def _propose(self, opponent_model: ProductDistribution) -> _Proposal:
         """N joint actions of the opponents, over which weighted sums are expectations under rho.
 
         Returns:
-            Latent actions, (B, N, action size of all opponents), and weights, (B, N): all joint
-            actions with their probabilities where they are few enough to be counted; else one
-            sample, through which gradients flow, with weight 1.
+            All joint actions with their probabilities where they are few enough to be counted;
+            else one sample, through which gradients flow, with weight 1.
         """
         all_joint_actions = self.policy.all_opponent_actions
         if all_joint_actions is None:
-            latent = opponent_model.rsample(self.noise).unsqueeze(-2)
-            return latent, torch.ones_like(latent[..., 0])
+            sample, log_prob = opponent_model.rsample_and_log_prob(self.noise)
+            latent = sample.unsqueeze(-2)
+            return _Proposal(latent, torch.ones_like(latent[..., 0]), log_prob)
         log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
-        return all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp()
+        return _Proposal(all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp())
 
     def _actors_losses(self, opponent_model: ProductDistribution) -> tuple[Tensor, Tensor, Tensor]:
         """Eq. 18 and Eq. 19, the latter with a fresh conditional action (Eq. 39).
@@ -225,9 +261,10 @@ class _ROMMEOUpdate:
         Returns:
             The policy's loss and the opponent model's, and the policy's mean entropy, (B,).
         """
-        latent, weights = self._propose(opponent_model)
+        proposal = self._propose(opponent_model)
         if self.policy.all_opponent_actions is not None:
-            return self._counted_losses(opponent_model, latent, weights)
+            return self._counted_losses(opponent_model, proposal)
+        latent = proposal.latent
         rows = latent.shape[-3]
         proposed = max(rows - round(self.config.uniform_opponent_fraction * rows), 1)
         # Each loss is a mean over its own rows: all for the policy, these for the opponent model.
@@ -241,7 +278,7 @@ class _ROMMEOUpdate:
         policy_loss = objective.policy_loss(response_value).mean(-1)
         # Its gradient to the opponent model comes through the policy's loss.
         expected = response_value[..., :proposed].detach().mean(-1, keepdim=True)
-        kl = self._kl(opponent_model, self.prior, latent)
+        kl = self._kl(opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(expected, kl, self.row_kl_coeff)
         return policy_loss, opponent_model_loss.mean(-1), entropy
 
@@ -258,15 +295,16 @@ class _ROMMEOUpdate:
         )
 
     def _counted_losses(
-        self, opponent_model: ProductDistribution, latent: Tensor, weights: Tensor
+        self, opponent_model: ProductDistribution, proposal: _Proposal
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same where all joint actions of the opponents are considered."""
-        response_values, entropy = self._response_value(self.observations, latent)
+        weights = proposal.weights
+        response_values, entropy = self._response_value(self.observations, proposal.latent)
         fraction = self.config.uniform_opponent_fraction
         answered = (1.0 - fraction) * weights.detach() + fraction / weights.shape[-1]
         policy_loss = (answered * objective.policy_loss(response_values)).sum(-1)
         response_value = (weights * response_values.detach()).sum(-1)
-        kl = self._kl(opponent_model, self.prior, latent)
+        kl = self._kl(opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(response_value, kl, self.row_kl_coeff)
         return policy_loss.mean(-1), opponent_model_loss.mean(-1), (answered * entropy).sum(-1)
 
@@ -295,30 +333,25 @@ class _ROMMEOUpdate:
             q = policy.q(observations, None, opponents, target=target)
             value = objective.expected_response_value(q, log_probs, self.row_alpha.unsqueeze(-1))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
-        latent = conditional.rsample(self.noise)
-        log_prob = conditional.log_prob(latent).sum(-1)
+        latent, log_probs = conditional.rsample_and_log_prob(self.noise)
+        log_prob = log_probs.sum(-1)
         own = squash(policy.own_components, latent)
         q = policy.q(observations, own, opponents, target=target)
         return objective.sampled_response_value(q, log_prob, self.row_alpha), -log_prob.detach()
 
-    def _prior(self, observations: Tensor) -> ProductDistribution:
-        weight = self.config.prior_uniform_weight
-        return _given(observations, lambda given: self.policy.opponent_prior(given, weight))
-
     def _kl(
-        self, opponent_model: ProductDistribution, prior: ProductDistribution, latent: Tensor
+        self, opponent_model: ProductDistribution, prior: ProductDistribution, proposal: _Proposal
     ) -> Tensor:
-        """KL(rho || P) over the opponents that are present, (B,); `latent` as of `_propose`."""
-        if self.policy.all_opponent_actions is None:
+        """KL(rho || P) over the opponents that are present, (B,)."""
+        latent, log_prob = proposal.latent, proposal.log_prob
+        if log_prob is not None:
             latent = latent.squeeze(-2)
-        return (opponent_model.kl_divergence(prior, latent) * self.component_mask).sum(-1)
+        kl = opponent_model.kl_divergence(prior, latent, log_prob)
+        return (kl * self.component_mask).sum(-1)
 
-    def _prior_loss(self, prior: ProductDistribution) -> Tensor:
-        """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2).
-
-        `prior` is the one at this batch's observations.
-        """
-        policy, batch = self.policy, self.batch
+    def _prior_loss(self) -> Tensor:
+        """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
+        policy, batch, prior = self.policy, self.batch, self.fitted_prior
         prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
         if prefix:
             observations = policy.encode(batch[prefix + Columns.OBS]).detach()

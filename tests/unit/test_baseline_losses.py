@@ -197,7 +197,7 @@ def test_an_absent_opponents_action_changes_nothing(algorithm):
             update.columns[opponent_column(name, 1)][:] = number
         if algorithm in SECOND_OPPONENTS_MEAN:
             bias = policies["a"].opponent_model_network[-1].bias
-            bias.data[SECOND_OPPONENTS_MEAN[algorithm]] = number
+            bias.data[0, SECOND_OPPONENTS_MEAN[algorithm]] = number
         losses = losses_of(algorithm, policies["a"], update)
         found.append({name: loss.detach() for name, loss in losses.items()})
     torch.testing.assert_close(found[0], found[1])

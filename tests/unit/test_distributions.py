@@ -27,6 +27,7 @@ from rommeo_rllib.distributions import (
     SquashedGaussian,
     log_tanh_derivative,
 )
+from rommeo_rllib.noise import PolicyNoise, seeded_generator
 
 BOX = ActionComponent("continuous", 2)
 LINE = ActionComponent("continuous", 1)
@@ -263,6 +264,22 @@ def test_another_leading_axis_changes_nothing():
     latent = distribution.rsample()
     found = distribution.unsqueeze(0).log_prob(latent.expand(3, 4, -1))
     torch.testing.assert_close(found, distribution.log_prob(latent).expand(3, 4, -1))
+
+
+def test_a_samples_log_prob_is_the_one_computed_from_the_sample():
+    parameters = parameters_of(MIXED, 6).requires_grad_()
+    found = []
+    for together in (True, False):
+        distribution = ProductDistribution(MIXED, parameters, uniform_weight=0.1)
+        noise = PolicyNoise([seeded_generator(0)], stacked=False)
+        if together:
+            latent, log_prob = distribution.rsample_and_log_prob(noise)
+        else:
+            latent = distribution.rsample(noise)
+            log_prob = distribution.log_prob(latent)
+        (gradient,) = torch.autograd.grad((latent.tanh() + log_prob.sum()).sum(), parameters)
+        found.append((latent.detach(), log_prob.detach(), gradient))
+    torch.testing.assert_close(found[0], found[1])
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.5])

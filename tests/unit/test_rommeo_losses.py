@@ -21,6 +21,7 @@ from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
 from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED, RESAMPLED
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
@@ -76,11 +77,18 @@ def losses_and_gradients(policy: ROMMEOPolicy, update: Update):
 
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE])
-def test_equal_observations_are_computed_once_with_the_same_result(space, monkeypatch):
+@pytest.mark.parametrize("opponent_model", [REPARAMETERISED, RESAMPLED])
+def test_equal_observations_are_computed_once_with_the_same_result(
+    space, opponent_model, monkeypatch
+):
     policy = make_policy(space)
-    losses, gradients = losses_and_gradients(policy, make_update(policy, constant=True))
+    training = {"opponent_model": opponent_model}
+    losses, gradients = losses_and_gradients(policy, make_update(policy, True, **training))
+    assert any(name.startswith("opponent_prior_network") for name in gradients)
     monkeypatch.setattr(learner, "_given", lambda observations, make: make(observations))
-    in_full, gradients_in_full = losses_and_gradients(policy, make_update(policy, constant=True))
+    # What comes next is taken for another observation, too.
+    monkeypatch.setattr(torch, "equal", lambda *tensors: False)
+    in_full, gradients_in_full = losses_and_gradients(policy, make_update(policy, True, **training))
     torch.testing.assert_close(losses, in_full)
     torch.testing.assert_close(gradients, gradients_in_full)
 
@@ -90,8 +98,8 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     own = learner._ROMMEOUpdate(update)
     policy = own.policy
     rho = policy.opponent_model(own.observations)
-    own.prior = policy.opponent_prior(own.observations).detach(own.config.prior_uniform_weight)
-    latent, weights = own._propose(rho)
+    proposal = own._propose(rho)
+    latent, weights = proposal.latent, proposal.weights
     fraction = own.config.uniform_opponent_fraction
     if policy.all_opponent_actions is None:
         rows = ROWS - round(fraction * ROWS)
@@ -109,7 +117,7 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
             model_value, _ = own._response_value(own.observations, answered)
     policy_loss = -(answered_weights * value).sum(-1).mean()
     model_value = (weights * model_value).sum(-1)[:rows].mean()
-    kl = own._kl(rho, own.prior, latent).mean()
+    kl = own._kl(rho, own.prior, proposal).mean()
     return policy_loss, own.kl_coeff * kl - model_value
 
 
@@ -155,7 +163,7 @@ def test_an_absent_opponents_action_changes_nothing():
         update.columns[OPPONENT_ACTIONS][:, 1] = 0.0
         # Its distribution may say what it likes: it is masked.
         with torch.no_grad():
-            policy.opponent_model_network[-1].bias[2] = action
+            policy.opponent_model_network[-1].bias[0, 2] = action
         found.append(learner._ROMMEOUpdate(update).losses())
     torch.testing.assert_close(found[0], found[1])
 

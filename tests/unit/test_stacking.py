@@ -47,12 +47,12 @@ def test_stacked_networks_compute_what_each_computes_alone(policies, axes):
     observations = torch.randn(3, *axes, 3)
     own, opponents = torch.randn(3, *axes, 2), torch.randn(3, *axes, 5)
     together = group.policy.q(observations, own, opponents)
-    parameters = group.policy.policy(observations, opponents).parameters
+    log_prob = group.policy.policy(observations, opponents).log_prob(own)
     for index, policy in enumerate(policies.values()):
         alone = policy.q(observations[index], own[index], opponents[index])
         torch.testing.assert_close(together[index], alone)
-        alone = policy.policy(observations[index], opponents[index]).parameters
-        torch.testing.assert_close(parameters[index], alone)
+        alone = policy.policy(observations[index], opponents[index]).log_prob(own[index])
+        torch.testing.assert_close(log_prob[index], alone)
 
 
 def test_a_policys_parameters_are_views_of_the_common_ones(policies):
