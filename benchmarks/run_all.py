@@ -33,6 +33,7 @@ Benchmark = Literal[
     "sweep",
     "startup",
     "replicas",
+    "replicas_in_tune",
 ]
 BENCHMARKS: tuple[Benchmark, ...] = Benchmark.__args__  # type: ignore[attr-defined]
 BEGIN = "<!-- Written by `make bench` from here on. -->"

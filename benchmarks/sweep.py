@@ -123,7 +123,7 @@ def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
         seeds = trials * config.replicas
     with quiet_ray():
         tree, ended = ProcessTree(), threading.Event()
-        watching = threading.Thread(target=_watch, args=(tree, ended), daemon=True)
+        watching = threading.Thread(target=watch, args=(tree, ended), daemon=True)
         watching.start()
         cpu, wall = time.process_time(), time.perf_counter()
         results = run(config, stop, trials)
@@ -215,7 +215,8 @@ def timed_algorithm() -> type:
     return TimedROMMEOAC
 
 
-def _watch(tree: ProcessTree, ended: threading.Event) -> None:
+def watch(tree: ProcessTree, ended: threading.Event) -> None:
+    """Looks at the processes until `ended`."""
     while not ended.wait(POLL_SECONDS):
         tree.look()
         tree.own_cost = time.thread_time()

@@ -12,7 +12,7 @@ import torch
 from typing_extensions import Self
 
 from rommeo_rllib.deployment.checkpoints import load_policy
-from rommeo_rllib.joint_action.encoding import decode_actions, env_action
+from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
@@ -72,4 +72,4 @@ class Player:
         mask = None if opponent_mask is None else torch.as_tensor(opponent_mask).to(device).float()
         flat = self.policy.act(self.policy.encode(packed), explore, self._noise, mask)
         space = self.policy.action_space
-        return [env_action(space, one) for one in decode_actions(space, flat).cpu().numpy()]
+        return env_actions(space, decode_actions(space, flat).cpu().numpy())

@@ -35,7 +35,7 @@ from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.reporting import finite_or_before
 from rommeo_rllib.joint_action.spaces import agent_action_spaces, agent_observation_spaces
-from rommeo_rllib.joint_action.transitions import JointSteps
+from rommeo_rllib.joint_action.transitions import JointSteps, ReplicaSteps
 from rommeo_rllib.provenance import PROVENANCE, provenance
 
 REPLAY_BUFFER = "replay_buffer"
@@ -207,10 +207,12 @@ class JointActionAlgorithm(Algorithm):
         self._store(samples)
         return self._env_steps_sampled() - before
 
-    def _store(self, samples: Sequence[JointSteps | MultiAgentEpisode]) -> None:
+    def _store(self, samples: Sequence[JointSteps | ReplicaSteps | MultiAgentEpisode]) -> None:
         episodes = []
         for sample in samples:
-            if isinstance(sample, JointSteps):
+            if isinstance(sample, ReplicaSteps):
+                self._replay.add_steps(sample)
+            elif isinstance(sample, JointSteps):
                 self.replay_buffers[sample.replica].add_steps(sample)
             else:
                 episodes.append(sample)

@@ -7,6 +7,7 @@ bounded Box normalised to [-1, 1], all else as the environment has it. Both come
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -105,6 +106,13 @@ def env_action(space: gym.Space, packed: np.ndarray) -> Any:
         for leaf, part in zip(leaves, split(leaves, packed), strict=True)
     ]
     return nest(space, iter(values))
+
+
+def env_actions(space: gym.Space, packed: np.ndarray) -> Sequence[Any]:
+    """Packed actions, (B, ...), as the environment wants them: B values."""
+    if is_composite(space):
+        return [env_action(space, one) for one in packed]
+    return list(_in_env_units(space, packed))
 
 
 def normalised_space(space: gym.Space) -> gym.Space:

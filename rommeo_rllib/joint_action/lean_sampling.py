@@ -11,26 +11,23 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
-from rommeo_rllib.joint_action.encoding import decode_actions, env_action
+from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
+from rommeo_rllib.joint_action.lean_rows import Row, Transition, in_columns
 from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.joint_action.stacking import PolicyGroup
-from rommeo_rllib.joint_action.transitions import (
-    AgentTransitions,
-    JointSteps,
-    has_terminated,
-)
+from rommeo_rllib.joint_action.transitions import JointSteps, ReplicaSteps, has_terminated
 from rommeo_rllib.noise import PolicyNoise
 
 
@@ -47,22 +44,6 @@ class EpisodeResult:
 
 
 @dataclass
-class _Transition:
-    """One agent's, begun at some joint step; complete once its outcome is known."""
-
-    policy: str
-    obs: Any
-    action: Any
-    reward: float = 0.0
-    next_obs: Any = None
-    terminated: bool = False
-    complete: bool = False
-
-
-_Row = dict[AgentID, _Transition]
-
-
-@dataclass
 class _Game:
     """One environment, its present episode, and rows that are not handed out yet."""
 
@@ -73,11 +54,15 @@ class _Game:
     policies: dict[AgentID, str] = field(default_factory=dict)
     returns: dict[AgentID, float] = field(default_factory=dict)
     agent_steps: dict[AgentID, int] = field(default_factory=dict)
-    waiting: dict[AgentID, _Transition] = field(default_factory=dict)
-    rows: list[_Row] = field(default_factory=list)
+    waiting: dict[AgentID, Transition] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
     length: int = 0
     started: float = 0.0
     ended: bool = True
+
+
+_Actions: TypeAlias = dict[AgentID, tuple[Any, Any]]
+"""For each agent its action as RLlib stores it, and as the environment wants it."""
 
 
 class LeanSampler:
@@ -115,7 +100,7 @@ class LeanSampler:
         self._generators = generators
         self._modelled = modelled
         self._finished: list[EpisodeResult] = []
-        self._ended_rows: list[list[_Row]] = [[] for _ in range(replicas)]
+        self._ended_rows: list[list[Row]] = [[] for _ in range(replicas)]
         self._env_steps = 0
         self._agent_steps: Counter[tuple[AgentID, str]] = Counter()
 
@@ -143,7 +128,7 @@ class LeanSampler:
         env_steps: int | None = None,
         episodes: int | None = None,
         explore: bool,
-    ) -> list[JointSteps]:
+    ) -> list[JointSteps | ReplicaSteps]:
         """Plays on until each replica has made `env_steps` steps, or ended `episodes` episodes.
 
         Returns:
@@ -172,14 +157,14 @@ class LeanSampler:
 
     def _act(
         self, games: Sequence[_Game], groups: Sequence[PolicyGroup], explore: bool
-    ) -> list[dict[AgentID, Any]]:
-        """Actions of all agents that are to act, as RLlib stores them, for each game."""
+    ) -> list[_Actions]:
+        """Actions of all agents that are to act, for each game."""
         actors: dict[str, list[tuple[int, AgentID]]] = {}
         for index, game in enumerate(games):
             if not game.ended:
                 for agent in sorted_agents(game.observations):
                     actors.setdefault(self._module_id(game, agent), []).append((index, agent))
-        actions: list[dict[AgentID, Any]] = [{} for _ in games]
+        actions: list[_Actions] = [{} for _ in games]
         for group in groups:
             rows = [actors.get(module_id, []) for module_id in group.ids]
             # Together only if all have the same number of rows; else each policy on its own.
@@ -188,15 +173,15 @@ class LeanSampler:
                 batch = [actors.get(module_id, []) for module_id in ids]
                 if not batch[0]:
                     continue
-                observed = [
-                    np.stack([games[i].observations[agent] for i, agent in one]) for one in batch
-                ]
+                places = [place for one in batch for place in one]
+                observed = np.stack([games[i].observations[agent] for i, agent in places])
+                observed = observed.reshape(len(batch), -1, *observed.shape[1:])
                 noise = PolicyNoise([self._generators[i] for i in ids], stacked=stacked)
                 mask = self._opponent_mask(games, batch)
                 chosen = _choose(policy, observed, noise, explore, stacked, mask)
-                for one, policy_actions in zip(batch, chosen, strict=True):
-                    for (i, agent), action in zip(one, policy_actions, strict=True):
-                        actions[i][agent] = action
+                to_env = env_actions(policy.action_space, chosen)
+                for (i, agent), *pair in zip(places, chosen, to_env, strict=True):
+                    actions[i][agent] = tuple(pair)
         return actions
 
     def _opponent_mask(
@@ -226,13 +211,12 @@ class LeanSampler:
         for agent in game.observations:
             game.returns[agent], game.agent_steps[agent] = 0.0, 0
 
-    def _step(self, game: _Game, actions: dict[AgentID, Any]) -> None:
-        row: _Row = {}
+    def _step(self, game: _Game, actions: _Actions) -> None:
+        row: Row = {}
         to_env = {}
-        for agent, action in actions.items():
-            transition = _Transition(game.policies[agent], game.observations[agent], action)
+        for agent, (action, to_env[agent]) in actions.items():
+            transition = Transition(game.policies[agent], game.observations[agent], action)
             row[agent] = game.waiting[agent] = transition
-            to_env[agent] = env_action(game.env.get_action_space(agent), action)
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1
         self._env_steps += game.replica == 0
@@ -291,7 +275,7 @@ class LeanSampler:
             game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
             del game.waiting[agent]
 
-    def _collect(self) -> list[JointSteps]:
+    def _collect(self) -> list[JointSteps | ReplicaSteps]:
         complete = self._ended_rows
         self._ended_rows = [[] for _ in range(self._replicas)]
         for game in self._games:
@@ -301,12 +285,7 @@ class LeanSampler:
             else:
                 known, game.rows = game.rows, []
             complete[game.replica].extend(known)
-        return [
-            steps
-            for replica, rows in enumerate(complete)
-            if rows
-            for steps in _joint_steps(rows, replica)
-        ]
+        return in_columns(complete)
 
 
 class _PolicyOfAgent(dict):
@@ -323,14 +302,17 @@ class _PolicyOfAgent(dict):
 
 def _choose(
     policy: JointActionPolicy,
-    observed: Sequence[np.ndarray],
+    observed: np.ndarray,
     noise: PolicyNoise,
     explore: bool,
     stacked: bool,
     opponent_mask: np.ndarray | None,
 ) -> np.ndarray:
-    """Actions as RLlib stores them: (policies, rows, ...)."""
-    observations = torch.from_numpy(np.stack(observed) if stacked else observed[0])
+    """Actions as RLlib stores them, one policy's after the other: (policies * rows, ...).
+
+    What is observed is (policies, rows, ...).
+    """
+    observations = torch.from_numpy(observed if stacked else observed[0])
     device = next(policy.parameters()).device
     with torch.no_grad():
         encoded = policy.encode(observations.to(device))
@@ -339,40 +321,8 @@ def _choose(
             mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0]).to(device)
         actions = policy.choose(encoded, explore, noise, mask)
         actions = decode_actions(policy.action_space, actions)
-    numbers = actions.cpu().numpy()
-    return numbers if stacked else numbers[None]
+    return (actions.flatten(0, 1) if stacked else actions).cpu().numpy()
 
 
 def _packed(observations: Mapping[AgentID, Any]) -> dict[AgentID, np.ndarray]:
     return {agent: pack(observation) for agent, observation in observations.items()}
-
-
-def _joint_steps(rows: Sequence[_Row], replica: int) -> Iterator[JointSteps]:
-    """Rows in columns; cut where an agent changes its policy, as it may between episodes."""
-    start = 0
-    policies: dict[AgentID, str] = {}
-    for index, row in enumerate(rows):
-        if any(policies.setdefault(a, t.policy) != t.policy for a, t in row.items()):
-            yield _in_columns(rows[start:index], replica)
-            start, policies = index, {a: t.policy for a, t in row.items()}
-    yield _in_columns(rows[start:], replica)
-
-
-def _in_columns(rows: Sequence[_Row], replica: int) -> JointSteps:
-    numbered: dict[AgentID, list[tuple[int, _Transition]]] = {}
-    for index, row in enumerate(rows):
-        for agent, transition in row.items():
-            numbered.setdefault(agent, []).append((index, transition))
-    agents = {}
-    for agent, pairs in numbered.items():
-        transitions = [transition for _, transition in pairs]
-        agents[agent] = AgentTransitions(
-            policy=transitions[0].policy,
-            rows=np.array([index for index, _ in pairs]),
-            obs=np.array([t.obs for t in transitions]),
-            actions=np.array([t.action for t in transitions]),
-            rewards=np.array([t.reward for t in transitions], np.float32),
-            next_obs=np.array([t.next_obs for t in transitions]),
-            terminated=np.array([t.terminated for t in transitions], np.float32),
-        )
-    return JointSteps(len(rows), agents, replica)

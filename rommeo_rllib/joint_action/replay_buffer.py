@@ -80,7 +80,7 @@ class JointReplayBuffer(ReplayRing):
     def draw_rows(self, size: int, window: int) -> np.ndarray:
         """Rows among the `window` newest, uniformly with replacement."""
         age = self._rng.integers(window, size=size)
-        return (self._next_row - 1 - age) % self.capacity
+        return (self.next_row - 1 - age) % self.capacity
 
     def _draw(self, policy: str, batch_size: int, window: int) -> list[tuple[AgentID, np.ndarray]]:
         """Rows among the `window` newest in which `policy` acted, with the agent it acted for."""
@@ -107,7 +107,7 @@ class JointReplayBuffer(ReplayRing):
         count = int(self._counts[agent][number])
         if window == self._size or count == 0:
             return count
-        rows = (self._next_row - 1 - np.arange(window)) % self.capacity
+        rows = (self.next_row - 1 - np.arange(window)) % self.capacity
         return int(np.count_nonzero(self._acted_by[agent][rows] == number))
 
     def _draw_rows(

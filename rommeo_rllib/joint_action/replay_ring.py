@@ -73,7 +73,7 @@ class ReplayRing(ReplayFiles):
         self._opponent_groups = opponent_groups
         self._policies: list[str] = []
         self._size = 0
-        self._next_row = 0
+        self.next_row = 0
 
     def __len__(self) -> int:
         return self._size
@@ -104,7 +104,7 @@ class ReplayRing(ReplayFiles):
             )
         # More steps than fit: only the newest can stay.
         dropped = max(steps.length - self.capacity, 0)
-        rows = (self._next_row + np.arange(dropped, steps.length)) % self.capacity
+        rows = (self.next_row + np.arange(dropped, steps.length)) % self.capacity
         for agent in self.agents:
             policies = np.full(len(rows), ABSENT, np.int16)
             if agent in steps.agents:
@@ -114,8 +114,26 @@ class ReplayRing(ReplayFiles):
                 policies[acted] = self._policy_number(transitions.policy)
                 self._write(agent, transitions, kept, rows[acted])
             self._mark(agent, rows, policies)
-        self._next_row = (self._next_row + steps.length) % self.capacity
-        self._size = min(self._size + steps.length, self.capacity)
+        self._advance(steps.length)
+
+    @property
+    def has_all_columns(self) -> bool:
+        """Whether every agent has acted before, so that there are arrays for it."""
+        return len(self._columns) == len(self.agents)
+
+    def next_rows(self, length: int) -> np.ndarray:
+        """Where the next joint steps go, (length,)."""
+        return (self.next_row + np.arange(length)) % self.capacity
+
+    def mark_written(self, rows: np.ndarray, policies: Mapping[AgentID, str]) -> None:
+        """Notes that the next rows' columns have been written, each agent having acted."""
+        for agent, policy in policies.items():
+            self._mark(agent, rows, np.full(len(rows), self._policy_number(policy), np.int16))
+        self._advance(len(rows))
+
+    def _advance(self, length: int) -> None:
+        self.next_row = (self.next_row + length) % self.capacity
+        self._size = min(self._size + length, self.capacity)
 
     def _write(
         self,
@@ -124,13 +142,7 @@ class ReplayRing(ReplayFiles):
         kept: slice | np.ndarray,
         target: np.ndarray,
     ) -> None:
-        values = (
-            transitions.obs,
-            transitions.actions,
-            transitions.rewards,
-            transitions.next_obs,
-            transitions.terminated,
-        )
+        values = transitions.columns()
         if agent not in self._columns:
             self._columns[agent] = {
                 name: self._allocate((agent, name), (self.capacity, *value.shape[1:]), value.dtype)
@@ -164,7 +176,7 @@ class ReplayRing(ReplayFiles):
         **kwargs: Any,
     ) -> dict[str, Any]:
         """The stored transitions, oldest first, and what else is needed to go on as before."""
-        rows = (self._next_row - self._size + np.arange(self._size)) % self.capacity
+        rows = (self.next_row - self._size + np.arange(self._size)) % self.capacity
         arrays = {}
         for index, agent in enumerate(self.agents):
             arrays[f"{index}/acted_by"] = self._acted_by[agent][rows]
@@ -205,7 +217,7 @@ class ReplayRing(ReplayFiles):
                 )
         size = min(manifest["size"], self.capacity)
         self._policies = list(manifest["policies"])
-        self._size, self._next_row = size, size % self.capacity
+        self._size, self.next_row = size, size % self.capacity
         self._columns, self._joiner = {}, EpisodeJoiner()
         for index, agent in enumerate(self.agents):
             self._acted_by[agent][:] = ABSENT

@@ -20,6 +20,7 @@ from rommeo_rllib.joint_action.replay_columns import (
 )
 from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, OpponentGroups, whom_each_models
+from rommeo_rllib.joint_action.transitions import ReplicaSteps
 
 
 class ReplicaReplay:
@@ -97,6 +98,31 @@ class ReplicaReplay:
                 for index, policy in enumerate(policies)
             }
         )
+
+    def add_steps(self, steps: ReplicaSteps) -> None:
+        """Stores joint steps of all replicas, in one go if their buffers are filled alike."""
+        rows = self._common_rows(steps)
+        if rows is None:
+            for replica, buffer in enumerate(self.buffers):
+                buffer.add_steps(steps.of(replica))
+            return
+        for agent, transitions in steps.agents.items():
+            for name, values in zip(TRANSITION_COLUMNS, transitions.columns(), strict=True):
+                shape = (steps.replicas, steps.length, *values.shape[1:])
+                self._common[agent, name][:, rows] = values.reshape(shape)
+        policies = {agent: transitions.policy for agent, transitions in steps.agents.items()}
+        for buffer in self.buffers:
+            buffer.mark_written(rows, policies)
+
+    def _common_rows(self, steps: ReplicaSteps) -> np.ndarray | None:
+        """Where the steps go in each buffer; None if that differs, or if there are no arrays."""
+        first = self.buffers[0].next_row
+        alike = all(b.next_row == first and b.has_all_columns for b in self.buffers)
+        everybody_acts = steps.agents.keys() == self._action_spaces.keys()
+        fits = steps.length <= self._capacity
+        if not (self._is_common and alike and everybody_acts and fits):
+            return None
+        return self.buffers[0].next_rows(steps.length)
 
     def _gather(
         self, agent: AgentID, rows: np.ndarray, opponents_observations: bool

@@ -32,6 +32,10 @@ class AgentTransitions:
     next_obs: np.ndarray
     terminated: np.ndarray
 
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """The arrays beside `rows`, in the order of replay's columns."""
+        return (self.obs, self.actions, self.rewards, self.next_obs, self.terminated)
+
 
 @dataclass
 class JointSteps:
@@ -48,6 +52,35 @@ class JointSteps:
     def agent_steps(self) -> int:
         """Transitions of all agents, as RLlib asks episodes for them."""
         return sum(len(transitions.rows) for transitions in self.agents.values())
+
+
+@dataclass
+class ReplicaSteps:
+    """`length` joint steps of each of `replicas` replicas, in which the same agents acted.
+
+    Arrays hold one replica's steps after the other; `rows` counts within a replica.
+    """
+
+    length: int
+    replicas: int
+    agents: dict[AgentID, AgentTransitions]
+
+    def env_steps(self) -> int:
+        """Env steps, as RLlib asks episodes for them; those of one replica stand for all."""
+        return self.length
+
+    def agent_steps(self) -> int:
+        """Transitions of all agents of all replicas."""
+        return self.length * self.replicas * len(self.agents)
+
+    def of(self, replica: int) -> JointSteps:
+        """One replica's."""
+        part = slice(replica * self.length, (replica + 1) * self.length)
+        agents = {
+            agent: AgentTransitions(t.policy, t.rows, *(column[part] for column in t.columns()))
+            for agent, t in self.agents.items()
+        }
+        return JointSteps(self.length, agents, replica)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
-from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps
+from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps, ReplicaSteps
 
 SPACES = {"a": gym.spaces.Discrete(3), "b": gym.spaces.Box(-1.0, 1.0, (2,), np.float32)}
 POLICIES = ["p_a", "p_b"]
@@ -56,6 +56,39 @@ def assert_draws_as_alone(replay: ReplicaReplay, alone, prior_window):
             for name, column in columns.items():
                 np.testing.assert_array_equal(own[name], column)
     return found
+
+
+def in_common(length: int, start: int) -> ReplicaSteps:
+    """The steps of all replicas, one replica's after the other."""
+    of_replicas = [steps(replica, length, start).agents for replica in range(REPLICAS)]
+    agents = {}
+    for agent in SPACES:
+        columns = zip(*(of_one[agent].columns() for of_one in of_replicas), strict=True)
+        joined = [np.concatenate(column) for column in columns]
+        agents[agent] = AgentTransitions(f"p_{agent}", np.arange(length), *joined)
+    return ReplicaSteps(length, REPLICAS, agents)
+
+
+@pytest.mark.parametrize("lengths", [(1, 1), (7, 6), (15, 15), (3, 30)])
+def test_steps_of_all_replicas_are_stored_as_those_of_each(lengths):
+    _, alone = filled(lengths)
+    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    for start, length in enumerate(lengths):
+        replay.add_steps(in_common(length, start))
+    for buffer, own in zip(replay.buffers, alone, strict=True):
+        state, wanted = buffer.get_state(), own.get_state()
+        np.testing.assert_equal(state, wanted)
+    assert_draws_as_alone(replay, alone, 4)
+
+
+def test_steps_are_stored_where_each_buffer_stands_if_these_differ():
+    replay, alone = filled((7,))
+    for buffer in (replay.buffers[1], alone[1]):
+        buffer.add_steps(steps(1, 2, 9))
+    replay.add_steps(in_common(4, 2))
+    for replica, (buffer, own) in enumerate(zip(replay.buffers, alone, strict=True)):
+        own.add_steps(steps(replica, 4, 2))
+        np.testing.assert_equal(buffer.get_state(), own.get_state())
 
 
 @pytest.mark.parametrize("prior_window", [None, 4, 100])
