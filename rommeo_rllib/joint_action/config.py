@@ -27,6 +27,12 @@ from rommeo_rllib.joint_action.policy import (
     RANDOM_WARM_UP,
     JointActionPolicy,
 )
+from rommeo_rllib.joint_action.refusals import (
+    refuse_unknown_model_settings,
+    refuse_unknown_policy,
+    refuse_what_has_no_effect,
+    warn_of_action_masks,
+)
 from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     OpponentGroups,
@@ -169,6 +175,9 @@ class JointActionConfig(AlgorithmConfig):
                 f"{self.algo_class.__name__} is a multi-agent algorithm, but the configuration "
                 "names no policies; call `.multi_agent(policies={...}, policy_mapping_fn=...)`."
             )
+        refuse_what_has_no_effect(self)
+        if self._rl_module_spec is None:  # A module of the user's own may have keys of its own.
+            refuse_unknown_model_settings(self.model_config, self._model_config_auto_includes)
         if not self.normalize_actions:
             raise ValueError(
                 "`normalize_actions` is False; allowed: True, since the networks work with actions "
@@ -240,9 +249,18 @@ class JointActionConfig(AlgorithmConfig):
         ]
         self._refuse_to_train_others(multi_spec, ours)
         if not ours:
-            return multi_spec
+            kinds_given = sorted(
+                {s.module_class.__name__ for s in multi_spec.rl_module_specs.values()}
+            )
+            raise ValueError(
+                f"All policies are {', '.join(kinds_given)}; {self.algo_class.__name__} needs one "
+                "of its own kind at least: leave `rl_module_spec` out, or give `RLModuleSpec()`."
+            )
         env_spaces = _env_spaces(env, spaces)
         action_spaces = agent_action_spaces(env_spaces)
+        for agent in action_spaces:
+            refuse_unknown_policy(agent, self._policy_of(agent), multi_spec.rl_module_specs)
+        warn_of_action_masks(agent_observation_spaces(env_spaces))
         for policy in ours:
             spec = multi_spec.rl_module_specs[policy]
             agents = [a for a in action_spaces if self._policy_of(a) == policy]

@@ -8,8 +8,11 @@ import pickle
 import gymnasium as gym
 import numpy as np
 import pytest
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
+from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
@@ -215,6 +218,67 @@ def test_a_policy_needs_to_know_its_opponents():
     )
     with pytest.raises(ValueError, match="lacks 'opponents'"):
         spec.build()
+
+
+CHANGED_IN_VAIN = [
+    (lambda c: c.training(lr=1e-4), "`lr` is 0.0001; .*`q_lr`"),
+    (lambda c: c.training(train_batch_size=4000), "`train_batch_size` is 4000; .*per_learner"),
+    (lambda c: c.training(num_epochs=5), "`num_epochs` is 5; .*updates_per_env_step"),
+    (lambda c: c.training(minibatch_size=9), "`minibatch_size` is 9; .*per_learner"),
+    (lambda c: c.training(model={"fcnet_hiddens": [8]}), r"`model` is .*\.rl_module\("),
+    (lambda c: c.training(optimizer={"type": "SGD"}), "`optimizer` is .*Adam"),
+    (lambda c: c.multi_agent(observation_fn=print), "`observation_fn` is .*connector"),
+    (lambda c: c.offline_data(input_=["episodes"]), "`input_` is .*recorded data"),
+    (
+        lambda c: c.api_stack(
+            enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False
+        ),
+        "old API stack",
+    ),
+    (lambda c: c.env_runners(env_runner_cls=MultiAgentEnvRunner), "`env_runner_cls` is Multi"),
+    (lambda c: c.rl_module(model_config={"use_attention": True}), "no key 'use_attention'"),
+    (lambda c: c.rl_module(model_config={"fcnet_hidens": [8]}), "Did you mean 'fcnet_hiddens'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGED_IN_VAIN)
+def test_what_would_have_no_effect_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        change(make_config()).validate()
+
+
+def test_rllibs_model_config_object_is_taken_up():
+    config = make_config().rl_module(model_config=DefaultModelConfig(fcnet_hiddens=[5]))
+    config.validate()
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Discrete(2))
+    specs = config.get_multi_rl_module_spec(spaces=spaces).rl_module_specs
+    assert specs["player_0"].model_config["fcnet_hiddens"] == [5]
+
+
+def test_an_agent_without_a_policy_is_named():
+    config = make_config().multi_agent(policy_mapping_fn=lambda *args, **kwargs: "player_2")
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Discrete(2))
+    message = r"maps the agent 'player_0' to 'player_2'; allowed: \['player_0', 'player_1'\]"
+    with pytest.raises(ValueError, match=message):
+        config.get_multi_rl_module_spec(spaces=spaces)
+
+
+def test_policies_that_are_all_of_another_kind_are_refused():
+    config = make_config().rl_module(rl_module_spec=RLModuleSpec(module_class=RandomRLModule))
+    spaces = spaces_of(player_0=gym.spaces.Discrete(2), player_1=gym.spaces.Discrete(2))
+    with pytest.raises(ValueError, match="All policies are RandomRLModule; ROMMEOAC needs one"):
+        config.get_multi_rl_module_spec(spaces=spaces)
+
+
+def test_an_action_mask_is_told_to_be_an_observation_only():
+    seen = gym.spaces.Dict({"action_mask": gym.spaces.MultiBinary(2)})
+    action = gym.spaces.Discrete(2)
+    by_agent = [gym.spaces.Dict(dict.fromkeys(("player_0", "player_1"), s)) for s in (seen, action)]
+    spaces = {"player_0": (seen, action), "player_1": (seen, action)}
+    with pytest.warns(UserWarning, match="Agent 'player_0' observes an 'action_mask'"):
+        make_config().get_multi_rl_module_spec(
+            spaces={INPUT_ENV_SINGLE_SPACES: tuple(by_agent), **spaces}
+        )
 
 
 def test_connectors_that_would_be_bypassed_are_refused():
