@@ -14,7 +14,7 @@ from rommeo_rllib.commands.tuning import import_ray_quietly
 
 @dataclass
 class Export:
-    """Write a policy of a checkpoint as a torch.export program, or its weights as safetensors.
+    """Write a policy of a checkpoint as a torch.export or ONNX program, or its weights.
 
     Only use checkpoints that you trust: RLlib stores parts of them as pickled objects.
     """
@@ -29,23 +29,30 @@ class Export:
     """File for the greedy policy as a program of torch.export, from observations to actions in the
     environment's units; usually ends with .pt2."""
 
+    onnx: Path | None = None
+    """File for the same in the ONNX format; needs the extra "export"."""
+
     weights: Path | None = None
     """File for all parameters in the safetensors format; needs the extra "export"."""
 
     def run(self, console: Console) -> None:
         """Writes what was asked for."""
-        if self.program is None and self.weights is None:
-            raise UsageError("Nothing to write: give --program FILE, --weights FILE, or both.")
+        files = (self.program, self.onnx, self.weights)
+        if not any(files):
+            raise UsageError("Nothing to write: give --program, --onnx or --weights, and a FILE.")
         import_ray_quietly()
-        from rommeo_rllib.deployment.export import export_program, save_weights
+        from rommeo_rllib.deployment.export import export_onnx, export_program, save_weights
         from rommeo_rllib.deployment.player import Player
 
         try:
             policy = Player.from_checkpoint(self.checkpoint, self.policy).policy
         except ValueError as error:
             raise UsageError(str(error)) from error
-        for file, write in ((self.program, export_program), (self.weights, save_weights)):
+        for file, write in zip(files, (export_program, export_onnx, save_weights), strict=True):
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                write(policy, file)
+                try:
+                    write(policy, file)
+                except ModuleNotFoundError as error:
+                    raise UsageError(f"{error}: pip install 'rommeo-rllib[export]'.") from error
                 console.print(f"Written: {file}", soft_wrap=True)

@@ -43,13 +43,37 @@ def export_program(policy: JointActionPolicy, file: str | Path) -> None:
 
     `torch.export.load(file).module()(observations)` acts as :class:`GreedyActor` does.
     """
-    observation = torch.from_numpy(pack(policy.observation_space.sample()))
-    rows = torch.stack([observation] * 2)
     batch = torch.export.Dim("batch")
     program = torch.export.export(
-        GreedyActor(policy).eval(), (rows,), dynamic_shapes=({0: batch},), strict=False
+        GreedyActor(policy).eval(), _example(policy), dynamic_shapes=({0: batch},), strict=False
     )
     torch.export.save(program, file)
+
+
+def export_onnx(policy: JointActionPolicy, file: str | Path) -> None:
+    """Writes the greedy policy in the ONNX format, for any number of rows.
+
+    Its input is called "observations" and its output "actions"; both are :class:`GreedyActor`'s.
+    Needs the packages `onnx` and `onnxscript`.
+    """
+    program = torch.onnx.export(
+        GreedyActor(policy).eval(),
+        _example(policy),
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        input_names=["observations"],
+        output_names=["actions"],
+        verbose=False,
+    )
+    assert program is not None  # Which it is only without dynamo.
+    # One file: networks of agents are far below the 2 GiB from which on weights must lie apart.
+    program.save(file, external_data=False)
+
+
+def _example(policy: JointActionPolicy) -> tuple[Tensor]:
+    # Two rows, since a single one would be taken for a constant.
+    observation = torch.from_numpy(pack(policy.observation_space.sample()))
+    return (torch.stack([observation] * 2),)
 
 
 def save_weights(policy: JointActionPolicy, file: str | Path) -> None:

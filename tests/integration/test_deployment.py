@@ -20,7 +20,12 @@ from test_any_spaces import spaces_config
 from rommeo_rllib import ROMMEOPolicy
 from rommeo_rllib.cli import main
 from rommeo_rllib.deployment.checkpoints import load_policy, policies_in
-from rommeo_rllib.deployment.export import export_program, load_weights, save_weights
+from rommeo_rllib.deployment.export import (
+    export_onnx,
+    export_program,
+    load_weights,
+    save_weights,
+)
 from rommeo_rllib.deployment.matches import Stage
 from rommeo_rllib.deployment.player import Player
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
@@ -103,21 +108,37 @@ def test_a_policy_is_deployed_without_starting_ray(trained):
     subprocess.run([sys.executable, "-c", program, str(trained[1])], check=True, timeout=120)
 
 
+def run_program(file: Path, rows: np.ndarray) -> np.ndarray:
+    return torch.export.load(file).module()(torch.from_numpy(rows)).numpy()
+
+
+def run_onnx(file: Path, rows: np.ndarray) -> np.ndarray:
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return session.run(["actions"], {"observations": rows})[0]
+
+
 @pytest.mark.parametrize("agent", SPACES)
-def test_an_exported_program_acts_greedily_for_any_number_of_rows(trained, agent, tmp_path):
+@pytest.mark.parametrize(
+    ("export", "run"), [(export_program, run_program), (export_onnx, run_onnx)]
+)
+def test_an_exported_policy_acts_greedily_for_any_number_of_rows(
+    trained, agent, export, run, tmp_path
+):
+    if export is export_onnx:
+        pytest.importorskip("onnxscript")
     policies, _ = trained
-    export_program(policies[agent], tmp_path / "policy.pt2")
-    act = torch.export.load(tmp_path / "policy.pt2").module()
+    export(policies[agent], tmp_path / "policy")
     for count in (1, 16):
         observations = observations_of(agent, count)
         rows = observations
         if agent == "moving":  # All leaves by sorted keys, in one vector.
             rows = [np.concatenate([[o["far"]], o["near"]], dtype=np.float32) for o in rows]
-        found = act(torch.from_numpy(np.stack(rows)))
         expected = Player(policies[agent]).act(observations)
         if agent == "moving":
             expected = [np.concatenate([e["call"], e["move"]]) for e in expected]
-        np.testing.assert_allclose(found.numpy(), np.stack(expected), rtol=1e-5, atol=1e-5)
+        found = run(tmp_path / "policy", np.stack(rows))
+        np.testing.assert_allclose(found, np.stack(expected), rtol=1e-5, atol=1e-5)
 
 
 def test_weights_survive_safetensors(trained, tmp_path):
