@@ -36,6 +36,21 @@ def test_particle_games_train(game):
     train_a_little(module.config.copy(copy_frozen=False).training(updates_per_env_step=0.5))
 
 
+def test_foraging_trains_and_time_running_out_is_a_truncation():
+    pytest.importorskip("lbforaging")
+    from rommeo_rllib.tuned_configs.foraging import Foraging, make_config
+
+    train_a_little(make_config(agents=3).training(updates_per_env_step=0.5))
+    game = Foraging(max_episode_steps=1)
+    game.reset(seed=0)
+    *_, terminations, truncations, _ = game.step({"player_0": 0, "player_1": 0})
+    assert (terminations, truncations) == (
+        {"player_0": False, "player_1": False},
+        {"player_0": True, "player_1": True},
+    )
+    assert game.agents == []
+
+
 class PlainTwoStepGame(TwoStepGame):
     """With a space for each agent, as the new API stack wants it."""
 
