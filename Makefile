@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # One thread a trial: two on a busy machine cost many times what they gain.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint bench clean help
+.PHONY: demo test test-ray lint bench clean help
 
 help:            ## This list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,15 @@ demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what ha
 test: $(INSTALLED)  ## Run all tests
 	$(BIN)/python -m pytest
 
+# Ray pins some packages itself, gymnasium among them: of our constraints torch alone holds here.
+test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.55.0
+	test -n "$(RAY)" || { echo "Which Ray? For example: make test-ray RAY=2.55.0"; exit 2; }
+	test -x .venv-ray-$(RAY)/bin/python || $(PYTHON) -m venv .venv-ray-$(RAY)
+	grep '^torch==' constraints.txt > .venv-ray-$(RAY)/constraints.txt
+	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt \
+		'ray[rllib]==$(RAY)' -e '.[dev]'
+	.venv-ray-$(RAY)/bin/python -m pytest
+
 bench: $(INSTALLED)  ## Measure, and write docs/performance.md
 	$(BIN)/python benchmarks/run_all.py
 
@@ -32,4 +41,4 @@ lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/mypy
 
 clean:           ## Remove the environment and caches
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-ray-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
