@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from ray import tune
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from scipy import stats
 from small import DECAY, assert_finite, game_config, policy_of, shared_policy
 
@@ -208,6 +210,30 @@ def test_an_evaluation_is_greedy():
     finally:
         algorithm.stop()
     assert len(set(rewards)) == 1
+
+
+def test_remote_env_runners_evaluate_beside_the_training():
+    config = game_config().evaluation(
+        evaluation_interval=1,
+        evaluation_num_env_runners=1,
+        evaluation_parallel_to_training=True,
+        evaluation_duration=3,
+        evaluation_config={"explore": False},
+    )
+    result = train(config)
+    assert result["evaluation"]["env_runners"]["num_episodes"] == 3
+    assert_finite(result["learners"]["player_0"], METRICS)
+
+
+class CountsEpisodes(RLlibCallback):
+    def on_episode_end(self, *, episode: Any, metrics_logger: Any, **kwargs: Any) -> None:
+        metrics_logger.log_value("plays_seen", len(episode), reduce="sum")
+
+
+def test_callbacks_see_episodes_and_their_metrics_are_reported():
+    result = train(game_config().callbacks(CountsEpisodes))
+    assert result["env_runners"]["plays_seen"] == STEPS
+    assert_finite(result["learners"]["player_0"], METRICS)
 
 
 STOP = {"training_iteration": 1}
