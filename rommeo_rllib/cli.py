@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
-import tyro
 from rich.console import Console
 
 import rommeo_rllib
-from rommeo_rllib.commands import configurations
 from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
 from rommeo_rllib.commands.errors import CommandError, UsageError
@@ -18,6 +17,8 @@ from rommeo_rllib.commands.evaluate import Evaluate
 from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
 from rommeo_rllib.commands.figure_2 import Figure2
+from rommeo_rllib.commands.introduction import introduce
+from rommeo_rllib.commands.parsing import parse
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
@@ -30,59 +31,58 @@ _COMMANDS: dict[str, Any] = {
     "export": Export,
     "reproduce": {"figure-1": Figure1, "figure-2": Figure2, "alpha-map": AlphaMap},
 }
-_DESCRIPTION = "ROMMEO on Ray RLlib: train it, sweep alpha, reproduce its paper."
+_TRACEBACK = "ROMMEO_TRACEBACK"
+"""Environment variable: where it is set, an unexpected error is shown with all its calls."""
+_PIPE_CLOSED = 141
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; ends with status 1 on failure and 2 on misuse."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    console, errors = Console(), Console(stderr=True)
-    if not arguments:
-        _introduce(console)
-        return
-    if arguments == ["--version"]:
-        console.print(f"rommeo-rllib {rommeo_rllib.__version__}", highlight=False)
-        return
-    command = _parse(_COMMANDS, "rommeo", arguments)
+    errors = Console(stderr=True)
     try:
-        command.run(console)
+        _run(arguments, Console())
     except CommandError as error:
-        errors.print(f"rommeo: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        _end(errors, str(error), 2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
-        errors.print("rommeo: interrupted.", style="red")
-        sys.exit(130)
+        _end(errors, "interrupted.", _INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has read enough; Python would complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_PIPE_CLOSED)
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        _end(errors, _unexpected(error), 1)
 
 
-def _parse(commands: Mapping[str, Any], program: str, arguments: Sequence[str]) -> Any:
-    group = commands.get(arguments[0]) if arguments else None
-    if isinstance(group, dict):
-        return _parse(group, f"{program} {arguments[0]}", arguments[1:])
-    # A group is listed by its commands.
-    listed = {
-        name: command for name, command in commands.items() if not isinstance(command, dict)
-    } | {
-        f"{name} {inner}": command
-        for name, commands_inside in commands.items()
-        if isinstance(commands_inside, dict)
-        for inner, command in commands_inside.items()
-    }
-    return tyro.extras.subcommand_cli_from_dict(
-        listed, prog=program, description=_DESCRIPTION, args=arguments
+def _run(arguments: Sequence[str], console: Console) -> None:
+    if not arguments:
+        introduce(console)
+    elif list(arguments) == ["--version"]:
+        console.print(f"rommeo-rllib {rommeo_rllib.__version__}", highlight=False)
+    else:
+        parse(_COMMANDS, "rommeo", arguments).run(console)
+
+
+def _end(errors: Console, message: str, status: int) -> NoReturn:
+    message = message.removeprefix("rommeo: ")
+    start = "" if message.startswith("rommeo ") else "rommeo: "
+    errors.print(f"{start}{message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def _unexpected(error: Exception) -> str:
+    """One line on what no command foresaw."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}. Choose another place, or free this one."
+    first = next(iter(str(error).strip().splitlines()), "")
+    return (
+        f"unexpected {type(error).__name__}: {first} "
+        f"({_TRACEBACK}=1 rommeo ... shows where it comes from.)"
     )
-
-
-def _introduce(console: Console) -> None:
-    console.print("[bold]rommeo[/]: multi-agent learning with opponent models on Ray RLlib\n")
-    console.print("Try:")
-    console.print("  rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4")
-    console.print("  rommeo sweep climbing_game/rommeo_q --initial 1 10 100 --decay-steps 10 40")
-    console.print("  rommeo reproduce figure-1")
-    console.print("  rommeo reproduce figure-2 --seeds 4\n")
-    console.print("Configurations that come with the package:")
-    for name in configurations.names():
-        console.print(f"  {name}", highlight=False)
-    console.print("\n`rommeo --help` lists the commands, `rommeo COMMAND --help` explains one.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import copy
 import importlib
 import importlib.util
 import pkgutil
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,17 @@ def load(name_or_file: str) -> Configuration:
         )
     config = module.config.copy(copy_frozen=False)
     return Configuration(Path(name_or_file).with_suffix("").as_posix(), config, dict(module.stop))
+
+
+def _told(error: Exception, path: Path) -> str:
+    """What went wrong in somebody's file, and in which of its lines."""
+    lines = [
+        step.lineno
+        for step in traceback.extract_tb(error.__traceback__)
+        if step.filename.endswith(str(path))
+    ]
+    where = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    return f"{path}, line {where}: {type(error).__name__}: {error}"
 
 
 def is_tabular(module: ModuleType) -> bool:
@@ -159,7 +171,10 @@ def import_file(name_or_file: str) -> ModuleType:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise UsageError(_told(error, path)) from error
         return module
     known = names()
     if name_or_file not in known:

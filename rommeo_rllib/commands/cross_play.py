@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.train import write_rows
 from rommeo_rllib.commands.tuning import import_ray_quietly
@@ -28,7 +29,10 @@ class CrossPlay:
     not know.
     """
 
-    checkpoints: tyro.conf.Positional[tuple[str, ...]]
+    checkpoints: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="CHECKPOINT CHECKPOINT ...", help_behavior_hint="(required)"),
+    ]
     """The checkpoints' folders, two or more."""
 
     episodes: int = 10
@@ -43,10 +47,10 @@ class CrossPlay:
     picture: Path = Path("cross_play.png")
     """File for the picture; an SVG goes beside it."""
 
-    json: Path | None = None
+    json: options.OptionalFile = None
     """File for the matrix: one object a pair."""
 
-    load: Path | None = None
+    load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""
 
     def run(self, console: Console) -> None:

@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.train import write_rows
 from rommeo_rllib.commands.tuning import import_ray_quietly
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rommeo_rllib.deployment.matches import Match
 
 _FRAME_MILLISECONDS = 100
+_WHO = tyro.conf.arg(metavar="AGENT=WHO", help_behavior_hint="(default: the checkpoint's policies)")
 
 
 @dataclass
@@ -31,12 +32,12 @@ class Evaluate:
     objects.
     """
 
-    checkpoint: tyro.conf.Positional[str]
+    checkpoint: options.Checkpoint
     """The checkpoint's folder."""
 
-    opponent: Annotated[
-        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="AGENT=WHO")
-    ] = field(default_factory=tuple)
+    opponent: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, _WHO] = field(
+        default_factory=tuple
+    )
     """Who plays for an agent instead: another checkpoint's folder, or "random". May be given
     several times."""
 
@@ -52,18 +53,16 @@ class Evaluate:
     replica: int = 0
     """Of a checkpoint with several replicas, which one."""
 
-    gif: Path | None = None
+    gif: options.OptionalFile = None
     """File for a moving picture of the first episode."""
 
-    json: Path | None = None
+    json: options.OptionalFile = None
     """File for the returns: one object an episode."""
 
-    load: Path | None = None
+    load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""
 
-    set: Annotated[
-        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
-    ] = field(default_factory=tuple)
+    set: options.Changes = field(default_factory=tuple)
     """Changes a key of the configuration: --set env_config.surface=authors. May be given several
     times."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.tuning import import_ray_quietly
 
@@ -19,20 +20,20 @@ class Export:
     Only use checkpoints that you trust: RLlib stores parts of them as pickled objects.
     """
 
-    checkpoint: tyro.conf.Positional[str]
+    checkpoint: options.Checkpoint
     """The checkpoint's folder."""
 
-    policy: tyro.conf.Positional[str]
+    policy: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="POLICY")]
     """The policy's id."""
 
-    program: Path | None = None
+    program: options.OptionalFile = None
     """File for the greedy policy as a program of torch.export, from observations to actions in the
     environment's units; usually ends with .pt2."""
 
-    onnx: Path | None = None
+    onnx: options.OptionalFile = None
     """File for the same in the ONNX format; needs the extra "export"."""
 
-    weights: Path | None = None
+    weights: options.OptionalFile = None
     """File for all parameters in the safetensors format; needs the extra "export"."""
 
     def run(self, console: Console) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import tyro
 from rich.console import Console
 
-from rommeo_rllib.commands import configurations, search_space, searching
+from rommeo_rllib.commands import configurations, options, search_space, searching
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
@@ -26,8 +24,6 @@ from rommeo_rllib.commands.train import (
 from rommeo_rllib.commands.tuning import Experiment, quiet_ray, run_trials
 from rommeo_rllib.schedules import make_alpha
 
-_Changes = Annotated[tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=...")]
-
 
 @dataclass
 class Sweep:
@@ -39,17 +35,17 @@ class Sweep:
     pictures.
     """
 
-    configuration: tyro.conf.Positional[str]
+    configuration: options.Configuration
     """A configuration's name, such as max_of_two_quadratics/rommeo_ac or climbing_game/rommeo_q, or
     a Python file."""
 
-    alpha: tuple[float, ...] = ()
+    alpha: options.Floats = ()
     """Constant values of alpha (of the temperature, for rivals that have one instead)."""
 
-    initial: tuple[float, ...] = ()
+    initial: options.Floats = ()
     """Initial values of alpha's schedules."""
 
-    decay_steps: tuple[int, ...] = ()
+    decay_steps: options.Ints = ()
     """Env steps (plays) after which the schedules are at their final value."""
 
     final: tuple[float, ...] = (0.1,)
@@ -58,10 +54,10 @@ class Sweep:
     kind: tuple[Literal["linear", "exponential"], ...] = ("linear",)
     """How the schedules fall."""
 
-    grid: _Changes = field(default_factory=tuple)
+    grid: options.Changes = field(default_factory=tuple)
     """Values of another key: --grid q_lr=0.01,0.001. May be given several times."""
 
-    search: _Changes = field(default_factory=tuple)
+    search: options.Changes = field(default_factory=tuple)
     """What to draw a key's values from: --search 'alpha.initial=loguniform(1, 100)'; also uniform,
     randint, lograndint and choice. May be given several times."""
 
@@ -75,13 +71,14 @@ class Sweep:
     asha: bool = False
     """Stop the worse trials early."""
 
-    perturb_every: int | None = None
+    perturb_every: options.OptionalInt = None
     """With --method pbt: env steps from one change to the next; by default an eighth of a trial."""
 
-    metric: str | None = None
-    """What Optuna, ASHA and population-based training raise: a path in the results."""
+    metric: options.OptionalText = None
+    """What Optuna, ASHA and population-based training raise: a path in the results; by default the
+    mean return of an episode, or the share of trials that converged (tabular learners)."""
 
-    set: _Changes = field(default_factory=tuple)
+    set: options.Changes = field(default_factory=tuple)
     """Changes a key of the configuration for all settings, as for `rommeo train`."""
 
     num_samples: int = 20
@@ -90,11 +87,11 @@ class Sweep:
     seed: int = 0
     """The first seed."""
 
-    replicas: int | None = None
+    replicas: options.OptionalInt = None
     """Seeds that one trial computes together; by default, where the configuration allows it, all
     of a setting. Results do not depend on it."""
 
-    success_above: float | None = None
+    success_above: options.OptionalFloat = None
     """A seed is a success if its last return per play is above this. Tabular learners know
     themselves whether they have converged."""
 
@@ -103,7 +100,7 @@ class Sweep:
     of greedy ones, evaluated once at the end. At a high alpha even the optimum's sampled return is
     low."""
 
-    stop_steps: int | None = None
+    stop_steps: options.OptionalInt = None
     """Env steps after which to stop; by default what the configuration says (300 episodes for
     tabular learners)."""
 
@@ -114,13 +111,14 @@ class Sweep:
     storage: str = "results"
     """Folder (or URI) for results and pictures."""
 
-    name: str | None = None
-    """Name of the experiment's folder in the storage."""
+    name: options.OptionalText = None
+    """Name of the experiment's folder in the storage; by default made from configuration and
+    time."""
 
     resume: bool = False
     """Go on with the experiment of that name where it was stopped."""
 
-    json: Path | None = None
+    json: options.OptionalFile = None
     """File to write the table to: one object a setting."""
 
     def run(self, console: Console) -> None:

@@ -8,13 +8,12 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.configurations import Configuration
 from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
@@ -33,7 +32,7 @@ class Train:
     Runs one or more seeds with Ray Tune, then prints a table and writes pictures.
     """
 
-    configuration: tyro.conf.Positional[str]
+    configuration: options.Configuration
     """A configuration's name, such as max_of_two_quadratics/rommeo_ac, or a Python file with
     `config` and `stop`."""
 
@@ -43,26 +42,24 @@ class Train:
     num_samples: int = 1
     """Number of seeds."""
 
-    replicas: int | None = None
+    replicas: options.OptionalInt = None
     """Seeds that one trial computes together; by default, where the configuration allows it, as
     many as keep all CPUs busy. Results do not depend on it."""
 
-    stop_steps: int | None = None
+    stop_steps: options.OptionalInt = None
     """Env steps after which to stop; by default what the configuration says."""
 
     storage: str = "results"
     """Folder (or URI) for results, checkpoints and pictures."""
 
-    name: str | None = None
+    name: options.OptionalText = None
     """Name of the experiment's folder in the storage; by default made from configuration and
     time."""
 
-    json: Path | None = None
+    json: options.OptionalFile = None
     """File to write the table to: one object a seed."""
 
-    set: Annotated[
-        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="KEY=VALUE")
-    ] = field(default_factory=tuple)
+    set: options.Changes = field(default_factory=tuple)
     """Changes a key of the configuration, also a nested one: --set q_lr=0.001 --set
     env_config.surface=authors. May be given several times."""
 

@@ -134,6 +134,8 @@ def _fit(experiment: Experiment, console: Console, resume: bool) -> Any:
                 param_space=experiment.param_space,
             )
             return restored.fit()
+        if resume:
+            console.print(f"Nothing to resume in {experiment.folder}: beginning.", soft_wrap=True)
         return _tuner(experiment, console).fit()
 
 

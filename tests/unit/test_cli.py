@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +17,11 @@ import pandas as pd
 import pytest
 
 import rommeo_rllib
+from rommeo_rllib import cli
 from rommeo_rllib.cli import main
 from rommeo_rllib.commands import configurations, train, train_figures
 from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.parsing import parse
 
 NAME = "climbing_game/rommeo_ac"
 NO_RAY_NEEDED = [
@@ -96,9 +101,19 @@ def assert_misuse(arguments: list[str], reason: str, capsys: pytest.CaptureFixtu
 def test_without_arguments_it_introduces_itself_and_lists_the_configurations(capsys):
     main([])
     said = capsys.readouterr().out
-    assert "rommeo train max_of_two_quadratics/rommeo_ac" in said
-    listed = {line.strip() for line in said.splitlines()}
-    assert listed.issuperset(configurations.names())
+    assert "results/" in said
+    for name in configurations.names():
+        game, algorithm = name.split("/")
+        inside = said.partition(f"  {game}/\n")[2].partition("/\n")[0]
+        assert algorithm in inside.replace(",", " ").split(), name
+
+
+def test_the_first_commands_that_it_shows_can_be_parsed(capsys):
+    main([])
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  rommeo ")]
+    assert len(shown) == 5
+    for line in shown:
+        parse(cli._COMMANDS, "rommeo", shlex.split(line, comments=True)[1:])
 
 
 def test_it_knows_its_version(capsys):
@@ -125,13 +140,73 @@ def test_every_command_has_help(command, says, capsys):
     assert says in said
 
 
+def commands(group: dict[str, Any]) -> list[tuple[list[str], Any]]:
+    """All commands with the words that call them."""
+    found = []
+    for name, command in group.items():
+        inside = commands(command) if isinstance(command, dict) else [([], command)]
+        found += [([name, *words], leaf) for words, leaf in inside]
+    return found
+
+
 @pytest.mark.parametrize(
-    "arguments", [["trian"], ["train"], ["train", NAME, "--no-such"], ["reproduce", "figure-9"]]
+    ("words", "command"),
+    commands(cli._COMMANDS),
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_parsed_ends_with_status_2(arguments, capsys):
+def test_the_help_explains_every_option_and_its_default(words, command, capsys):
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    entries: list[str] = []
+    for line in capsys.readouterr().out.splitlines():
+        if re.match(r"[│ ] (--|[A-Z]+\b)", line):
+            entries.append("")
+        if entries and line.startswith(("│ ", "  ")):
+            entries[-1] += line.strip("│")
+    assert len(entries) == len(dataclasses.fields(command))
+    for entry in entries:
+        told = " ".join(entry.split())
+        assert "default" in told or "(required)" in told, told
+        assert "default: None" not in told
+        assert "default: )" not in told
+        assert len(re.sub(r"\([^()]*\)$", "", told)) > 20, told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["trian"], "Did you mean 'train'?"),
+        (["train"], "missing: CONFIGURATION"),
+        (
+            ["train", NAME, "--no-such"],
+            "Unrecognized options: --no-such. See `rommeo train --help`",
+        ),
+        (["train", NAME, "--num-sampels", "3"], "Did you mean --num-samples?"),
+        (["train", NAME, "--num-samples", "x"], "--num-samples: invalid literal for int()"),
+        (["train", NAME, "--num-samples"], "Missing value for argument '--num-samples'"),
+        (["sweep", NAME, "--kind", "steep"], "Expected one of ('linear', 'exponential')"),
+        (["reproduce"], "Allowed: figure-1, figure-2, alpha-map"),
+        (["reproduce", "figure-9"], "there is no command 'figure-9'"),
+        (["--no-such"], "Unrecognized options: --no-such. See `rommeo --help`"),
+    ],
+)
+def test_what_cannot_be_parsed_ends_with_status_2_and_one_line(arguments, reason, capsys):
     status, errors = ended(arguments, capsys)
     assert status == 2
-    assert "rommeo" in errors
+    (line,) = errors.splitlines()
+    assert line.startswith("rommeo")
+    assert reason in line
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_it_writes_completions_that_know_all_commands(shell, tmp_path):
+    file = tmp_path / "rommeo"
+    with pytest.raises(SystemExit) as end:
+        main(["--tyro-write-completion", shell, str(file)])
+    assert end.value.code in (0, None)
+    written = file.read_text()
+    for word in ("train", "cross-play", "figure-2", "--num-samples"):
+        assert word in written, word
 
 
 @pytest.mark.parametrize(
@@ -168,6 +243,7 @@ def test_an_algorithm_without_replicas_refuses_them(tmp_path: Path, capsys):
 def test_help_and_most_misuse_come_without_importing_ray():
     program = f"""
 import sys
+from rommeo_rllib import cli
 from rommeo_rllib.cli import main
 
 for arguments in {NO_RAY_NEEDED!r}:
@@ -192,6 +268,38 @@ def test_a_failure_ends_with_status_1_and_one_line(monkeypatch, capsys):
     status, errors = ended(["train", NAME], capsys)
     assert status == 1
     assert errors.splitlines() == ["rommeo: no [bold] luck " + 30 * "at all "]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/there/x"),
+            "rommeo: /there/x: Permission denied. Choose another place, or free this one.",
+        ),
+        (
+            KeyError("x\ny"),
+            "rommeo: unexpected KeyError: 'x\\ny' (ROMMEO_TRACEBACK=1 rommeo ... shows where it "
+            "comes from.)",
+        ),
+    ],
+)
+def test_what_no_command_foresaw_ends_with_status_1_and_one_line(error, line, monkeypatch, capsys):
+    monkeypatch.setattr(train.Train, "run", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.delenv("ROMMEO_TRACEBACK", raising=False)
+    assert ended(["train", NAME], capsys) == (1, line + "\n")
+    monkeypatch.setenv("ROMMEO_TRACEBACK", "1")
+    with pytest.raises(type(error)):
+        main(["train", NAME])
+
+
+@pytest.mark.usefixtures("no_session")
+def test_a_mistake_in_somebodys_configuration_is_told_with_its_line(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text("config = 1\nstop = undefined\n")
+    assert_misuse(["train", str(file)], "mine.py, line 2: NameError: name 'undefined'", capsys)
+    file.write_text("config = (\n")
+    assert_misuse(["train", str(file)], "line 1: SyntaxError", capsys)
 
 
 def test_an_interrupt_ends_with_the_shells_status_for_it(monkeypatch, capsys):

@@ -1,0 +1,37 @@
+"""How options that several commands have are shown in their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import tyro
+
+Configuration: TypeAlias = Annotated[
+    tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")
+]
+Checkpoint: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CHECKPOINT")]
+
+# An option that may be left out. Where the text says what happens then, "default: None" adds
+# nothing but doubt.
+OptionalInt: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
+OptionalFloat: TypeAlias = Annotated[
+    float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")
+]
+OptionalText: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")
+]
+OptionalFile: TypeAlias = Annotated[
+    Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+]
+Floats: TypeAlias = Annotated[
+    tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: none)")
+]
+Ints: TypeAlias = Annotated[
+    tuple[int, ...], tyro.conf.arg(metavar="INT ...", help_behavior_hint="(default: none)")
+]
+Changes: TypeAlias = Annotated[
+    tuple[str, ...],
+    tyro.conf.UseAppendAction,
+    tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(default: none)"),
+]
