@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 # One thread a trial: two on a busy machine cost many times what they gain.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-ray lint bench clean help
+.PHONY: demo test test-ray lint docs docs-serve bench clean help
 
 help:            ## This list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +33,16 @@ test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.55.0
 		'ray[rllib]==$(RAY)' -e '.[dev]'
 	.venv-ray-$(RAY)/bin/python -m pytest
 
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(DOCS_INSTALLED)  ## Build the documentation; open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: $(DOCS_INSTALLED)  ## Show the documentation at localhost:8000, built again when it changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 bench: $(INSTALLED)  ## Measure, and write docs/performance.md
 	$(BIN)/python benchmarks/run_all.py
 
@@ -41,4 +52,5 @@ lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/mypy
 
 clean:           ## Remove the environment and caches
-	rm -rf $(VENV) .venv-ray-* build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-ray-* build dist site *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

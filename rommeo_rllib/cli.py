@@ -23,7 +23,7 @@ from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
 # Commands, and groups of commands, by name.
-_COMMANDS: dict[str, Any] = {
+COMMANDS: dict[str, Any] = {
     "train": Train,
     "sweep": Sweep,
     "evaluate": Evaluate,
@@ -63,7 +63,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
     elif list(arguments) == ["--version"]:
         console.print(f"rommeo-rllib {rommeo_rllib.__version__}", highlight=False)
     else:
-        parse(_COMMANDS, "rommeo", arguments).run(console)
+        parse(COMMANDS, "rommeo", arguments).run(console)
 
 
 def _end(errors: Console, message: str, status: int) -> NoReturn:

@@ -92,8 +92,8 @@ class Sweep:
     of a setting. Results do not depend on it."""
 
     success_above: options.OptionalFloat = None
-    """A seed is a success if its last return per play is above this. Tabular learners know
-    themselves whether they have converged."""
+    """A seed is a success if its last return per play is above this; by default the table has mean
+    returns alone. Tabular learners know themselves whether they have converged."""
 
     judge_by: Literal["sampled", "greedy"] = "sampled"
     """Whose return says whether a seed is a success: of sampled actions over the last episodes, or

@@ -113,7 +113,7 @@ def test_the_first_commands_that_it_shows_can_be_parsed(capsys):
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  rommeo ")]
     assert len(shown) == 5
     for line in shown:
-        parse(cli._COMMANDS, "rommeo", shlex.split(line, comments=True)[1:])
+        parse(cli.COMMANDS, "rommeo", shlex.split(line, comments=True)[1:])
 
 
 def test_it_knows_its_version(capsys):
@@ -151,7 +151,7 @@ def commands(group: dict[str, Any]) -> list[tuple[list[str], Any]]:
 
 @pytest.mark.parametrize(
     ("words", "command"),
-    commands(cli._COMMANDS),
+    commands(cli.COMMANDS),
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
 def test_the_help_explains_every_option_and_its_default(words, command, capsys):
