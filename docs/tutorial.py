@@ -5,8 +5,8 @@
 #
 # ## A game in which trial and error fails
 #
-# Two players choose A, B or C at once, and both are paid what the table says. The best joint action is
-# (A, A), but whoever tries A alone loses 30.
+# Two players choose A, B or C at once, and both are paid what the table says. The best joint
+# action is (A, A), but whoever tries A alone loses 30.
 
 # %%
 import numpy as np
@@ -20,9 +20,9 @@ print(game.payoff(actions)[:, 0].reshape(3, 3))
 # %% [markdown]
 # ## In tables
 #
-# ROMMEO-Q keeps a table for each agent: exact, and thousands of independent trials at once. Joint-action
-# learning (JAL) expects the other player to go on as it did before; ROMMEO-Q's opponent model leans
-# towards what would be best.
+# ROMMEO-Q keeps a table for each agent: exact, and thousands of independent trials at once.
+# Joint-action learning (JAL) expects the other player to go on as it did before; ROMMEO-Q's
+# opponent model leans towards what would be best.
 
 # %%
 from rommeo_rllib.tabular import JAL, ROMMEOQ, PayoffPlay, make_learners
@@ -37,8 +37,8 @@ for name, learners in {"ROMMEO-Q": rommeo, "JAL": jal}.items():
 # %% [markdown]
 # ## With networks, in RLlib
 #
-# ROMMEO-AC is configured like every algorithm of RLlib's. A play is a game of its own here, so that
-# `gamma` is 0; networks and learning rates are those of a toy.
+# ROMMEO-AC is configured like every algorithm of RLlib's. A play is a game of its own here, so
+# that `gamma` is 0; networks and learning rates are those of a toy.
 
 # %%
 from rommeo_rllib import ROMMEOACConfig
@@ -76,7 +76,8 @@ for iteration in range(20):
         print(f"{iteration + 1} episodes: {both / 2 / 25:.1f} a play")  # Two agents, 25 plays.
 
 # %% [markdown]
-# At first they lose, exploring, while alpha is high; as it falls they meet at (A, A), which pays 11.
+# At first they lose, exploring, while alpha is high; as it falls they meet at (A, A), which pays
+# 11.
 #
 # The trained policies act without the algorithm, from a checkpoint:
 
@@ -93,8 +94,9 @@ print({name: "ABC"[int(action)] for name, action in greedy.items()})
 # %% [markdown]
 # ## A game of your own
 #
-# Any PettingZoo parallel environment will do. In this one two carriers stand on either side of a table;
-# each lifts with a force between 0 and 1. Lifting alone tips the table over, lifting together pays.
+# Any PettingZoo parallel environment will do. In this one two carriers stand on either side of a
+# table; each lifts with a force between 0 and 1. Lifting alone tips the table over, lifting
+# together pays.
 
 # %%
 import gymnasium as gym
@@ -129,8 +131,8 @@ class Carriers(ParallelEnv):
 
 
 # %% [markdown]
-# Wrap it, register it under a name, and use that name. Rewards here span about 1, so alpha falls from 2 to
-# 0.01: [twice the range to a hundredth of it](choosing_alpha.md).
+# Wrap it, register it under a name, and use that name. Rewards here span about 1, so alpha falls
+# from 2 to 0.01: [twice the range to a hundredth of it](choosing_alpha.md).
 
 # %%
 from ray.tune.registry import register_env
@@ -167,6 +169,6 @@ lifted = {
 print(lifted)
 
 # %% [markdown]
-# One seed proves nothing. Sweep alpha over many with Ray Tune or `rommeo sweep`
-# ([choosing alpha](choosing_alpha.md)), watch a game with `rommeo evaluate --gif`, and see
-# [what else RLlib users have](guides/swap_into_your_project.md) and what happens to it.
+# One seed proves nothing. Sweep alpha over many with Ray Tune or `rommeo sweep` ([choosing
+# alpha](choosing_alpha.md)), watch a game with `rommeo evaluate --gif`, and see [what else RLlib
+# users have](guides/swap_into_your_project.md) and what happens to it.

@@ -21,7 +21,7 @@ class StackFrames(ConnectorV2):
     Args:
         num_frames: how many observations make one, 1 or more.
 
-    Example:
+    Examples:
         >>> config.env_runners(env_to_module_connector=lambda *args: StackFrames(num_frames=4))
     """
 

@@ -25,7 +25,7 @@ class Player:
         policy: for example a :class:`ROMMEOPolicy`.
         seed: determines the actions of an exploring player; without it chance does.
 
-    Example:
+    Examples:
         >>> player = Player.from_checkpoint("results/checkpoint_000009", "player_0", seed=1)
         >>> actions = player.act([observation])
     """

@@ -19,7 +19,7 @@ from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
 class ROMMEOACConfig(JointActionConfig):
     """Configuration of ROMMEO-AC.
 
-    Example:
+    Examples:
         >>> config = (
         ...     ROMMEOACConfig()
         ...     .environment("max_of_two_quadratics")
