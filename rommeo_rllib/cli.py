@@ -77,7 +77,8 @@ def _unexpected(error: Exception) -> str:
     """One line on what no command foresaw."""
     if isinstance(error, OSError) and error.strerror is not None:
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}. Choose another place, or free this one."
+        hint = "" if isinstance(error, FileNotFoundError) else " Choose another place, or free it."
+        return f"{where}{error.strerror}.{hint}"
     first = next(iter(str(error).strip().splitlines()), "")
     return (
         f"unexpected {type(error).__name__}: {first} "

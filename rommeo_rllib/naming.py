@@ -26,7 +26,9 @@ def unknown_name_message(field: str, name: object, allowed: Iterable[str]) -> st
         One sentence, ready for a `ValueError`.
     """
     names = sorted(allowed)
-    choice = ", ".join(map(repr, names)) or "none"
+    choice = ", ".join(map(repr, names[:_MOST_NAMES_LISTED])) or "none"
+    if len(names) > _MOST_NAMES_LISTED:
+        choice += ", ..."
     return f"unknown {field} {name!r}.{did_you_mean(name, names)} Allowed: {choice}."
 
 

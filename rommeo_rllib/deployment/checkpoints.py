@@ -10,6 +10,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_LEARNER_GROUP, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
 
+from rommeo_rllib.joint_action.checkpoint_manifest import MANIFEST, check_manifest
 from rommeo_rllib.naming import unknown_name_message
 
 _CONSTRUCTION_FILE = "class_and_ctor_args.pkl"
@@ -19,7 +20,7 @@ def policies_in(checkpoint: str | Path) -> list[str]:
     """The ids of the policies in a checkpoint; those of replicas end with "@number".
 
     Raises:
-        ValueError: if the folder is no checkpoint of an algorithm.
+        ValueError: if the folder is no checkpoint of an algorithm, or is damaged.
     """
     folder = _modules_folder(checkpoint)
     return sorted(path.name for path in folder.iterdir() if path.is_dir())
@@ -67,4 +68,7 @@ def _modules_folder(checkpoint: str | Path) -> Path:
             f"{checkpoint} is no checkpoint of an algorithm; allowed: a folder that "
             "`Algorithm.save_to_path` or Ray Tune wrote."
         )
+    # Checkpoints of other algorithms of RLlib's have no such list.
+    if (folder / MANIFEST).exists():
+        check_manifest(folder)
     return modules

@@ -275,7 +275,7 @@ def test_a_failure_ends_with_status_1_and_one_line(monkeypatch, capsys):
     [
         (
             PermissionError(13, "Permission denied", "/there/x"),
-            "rommeo: /there/x: Permission denied. Choose another place, or free this one.",
+            "rommeo: /there/x: Permission denied. Choose another place, or free it.",
         ),
         (
             KeyError("x\ny"),
@@ -351,3 +351,13 @@ def test_a_reports_reason_is_one_line(report, reason):
     found = train.reason(RuntimeError(report))
     assert found.startswith(reason)
     assert "\n" not in found
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["export", "p", "--weights", "w"]])
+def test_a_damaged_checkpoint_is_told_with_the_file(command, tmp_path, capsys):
+    (tmp_path / "learner_group" / "learner" / "rl_module" / "p").mkdir(parents=True)
+    (tmp_path / "class_and_ctor_args.pkl").touch()
+    (tmp_path / "files.json").write_text('{"class_and_ctor_args.pkl": 999}')
+    name, *options = command
+    reason = "damaged: class_and_ctor_args.pkl has 0 bytes instead of 999"
+    assert_misuse([name, str(tmp_path), *options], reason, capsys)
