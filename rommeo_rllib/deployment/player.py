@@ -58,7 +58,7 @@ class Player:
         *,
         explore: bool = False,
         opponent_mask: np.ndarray | None = None,
-    ) -> list[Any]:
+    ) -> Sequence[Any]:
         """An action for each observation, in the environment's own units.
 
         Args:

@@ -76,7 +76,7 @@ class Foraging(ParallelEnv[str, Any, int]):
         told = [int(actions[agent]) for agent in self.agents]
         observations, rewards, is_over, *_ = self.game.step(told)
         food_is_left = bool(self.game.field.any())
-        answer = (
+        answer: tuple[dict[str, Any], ...] = (
             self._by_agent(observations),
             self._by_agent(rewards),
             dict.fromkeys(self.agents, is_over and not food_is_left),
