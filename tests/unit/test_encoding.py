@@ -20,6 +20,7 @@ from rommeo_rllib.joint_action.encoding import (
     encode_actions,
     encode_observations,
     env_action,
+    env_actions,
     layout,
     observation_size,
     to_env_units,
@@ -147,6 +148,15 @@ def test_the_environment_gets_what_rllib_would_give_it(name):
         if name not in ("unsorted", "tuple"):
             assert_nests_equal(env_action(space, pack(value)), unsquash_action(value, struct))
         assert space.contains(env_action(space, pack(value)))
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_the_environment_gets_many_actions_as_it_gets_one(name):
+    space = SPACES[name]
+    packed = [pack(value) for value in samples(space)]
+    found = env_actions(space, np.stack(packed))
+    for together, alone in zip(found, packed, strict=True):
+        assert_nests_equal(together, env_action(space, alone))
 
 
 def test_continuous_parts_in_the_environments_units():
