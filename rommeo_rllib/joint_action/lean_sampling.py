@@ -180,8 +180,8 @@ class LeanSampler:
                 mask = self._opponent_mask(games, batch)
                 chosen = _choose(policy, observed, noise, explore, stacked, mask)
                 to_env = env_actions(policy.action_space, chosen)
-                for (i, agent), *pair in zip(places, chosen, to_env, strict=True):
-                    actions[i][agent] = tuple(pair)
+                for (i, agent), stored, sent in zip(places, chosen, to_env, strict=True):
+                    actions[i][agent] = stored, sent
         return actions
 
     def _opponent_mask(
@@ -214,7 +214,8 @@ class LeanSampler:
     def _step(self, game: _Game, actions: _Actions) -> None:
         row: Row = {}
         to_env = {}
-        for agent, (action, to_env[agent]) in actions.items():
+        for agent, (action, sent) in actions.items():
+            to_env[agent] = sent
             transition = Transition(game.policies[agent], game.observations[agent], action)
             row[agent] = game.waiting[agent] = transition
             if game.replica == 0:
