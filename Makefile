@@ -29,8 +29,10 @@ test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.55.0
 	test -n "$(RAY)" || { echo "Which Ray? For example: make test-ray RAY=2.55.0"; exit 2; }
 	test -x .venv-ray-$(RAY)/bin/python || $(PYTHON) -m venv .venv-ray-$(RAY)
 	grep '^torch==' constraints.txt > .venv-ray-$(RAY)/constraints.txt
+	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt -e '.[dev]'
+	# After that, since it may be a version that the package does not ask for.
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt \
-		'ray[rllib]==$(RAY)' -e '.[dev]'
+		'ray[rllib]==$(RAY)'
 	.venv-ray-$(RAY)/bin/python -m pytest
 
 $(DOCS_INSTALLED): $(INSTALLED)

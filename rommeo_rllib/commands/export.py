@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -42,6 +43,8 @@ class Export:
         if not any(files):
             raise UsageError("Nothing to write: give --program, --onnx or --weights, and a FILE.")
         import_ray_quietly()
+        # torch misses torchvision, which no policy needs, in a line for each of its operators.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         from rommeo_rllib.deployment.export import export_onnx, export_program, save_weights
         from rommeo_rllib.deployment.player import Player
 
