@@ -71,7 +71,15 @@ class Foraging(ParallelEnv[str, Any, int]):
         observations, _ = self.game.reset(seed=seed, options=options)
         return self._by_agent(observations), {agent: {} for agent in self.agents}
 
-    def step(self, actions: Mapping[str, int]) -> tuple[dict[str, Any], ...]:
+    def step(
+        self, actions: Mapping[str, int]
+    ) -> tuple[
+        dict[str, Any],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
         """Everybody at once."""
         told = [int(actions[agent]) for agent in self.agents]
         observations, rewards, is_over, *_ = self.game.step(told)
