@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 import rommeo_rllib
+from rommeo_rllib.commands.about import called_with
 from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
 from rommeo_rllib.commands.errors import CommandError, UsageError
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     errors = Console(stderr=True)
     try:
-        _run(arguments, Console())
+        with called_with(arguments):
+            _run(arguments, Console())
     except CommandError as error:
         _end(errors, str(error), 2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:

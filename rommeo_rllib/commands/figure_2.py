@@ -14,6 +14,7 @@ from rich.table import Table
 
 import rommeo_rllib
 from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.train import raise_if_failed, replicas_to_use, with_seeds
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 ALGORITHMS = ("ROMMEO-AC", "ROMMEO-AC-EMP", "PR2-AC", "MASQL", "MADDPG", "DDPG", "DDPG-OM")
 GAME = "max_of_two_quadratics"
 OURS = "ROMMEO-AC"
+
+THRESHOLD = 9.0
+"""A return per play above this is the global optimum's."""
 _SETTINGS_FILE = "figure-2-settings.json"
 
 
@@ -100,6 +104,7 @@ class Figure2:
             storage=str(folder),
             name=name,
             num_trials=len(seeds),
+            about=About(configuration.name, self.seed, self.seeds, THRESHOLD),
             # The plays on the learning path are read from the checkpoint's replay.
             checkpoint=name == OURS,
             tensorboard=False,

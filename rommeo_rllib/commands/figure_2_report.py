@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rommeo_rllib.commands import train_figures
-from rommeo_rllib.commands.figure_2 import OURS
+from rommeo_rllib.commands.figure_2 import OURS, THRESHOLD
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.reporting.figures import plot_curves, save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
@@ -23,7 +23,6 @@ NEAR = 1.0
 """So near to it, in units of the action, a greedy joint action counts as an optimum's; at the
 global one that is a return above 9."""
 
-THRESHOLD = 9.0
 _PLAYERS = ("player_0", "player_1")
 _LOWEST_DRAWN = -20.0
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from rommeo_rllib.commands import configurations, options, search_space, searching
+from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
@@ -200,6 +201,14 @@ class Sweep:
         if self.asha:
             found["scheduler"] = searching.asha(metric, clock)
         return found
+
+    def about(self) -> About:
+        """What is written down beside the results."""
+        # A point that is chosen while others run has seeds of its own.
+        first_seed = self.seed if self.method == "random" else None
+        return About(
+            self.configuration, first_seed, self.num_samples, self.success_above, self.judge_by
+        )
 
     def _report(self, outcomes: list[Outcome], experiment: Experiment, console: Console) -> None:
         from rommeo_rllib.commands.sweep_figures import write_pictures

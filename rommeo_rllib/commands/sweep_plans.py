@@ -106,6 +106,7 @@ class AlgorithmPlan:
             checkpoint=False,
             checkpoint_frequency=sweep.checkpoint_frequency,
             tensorboard=False,
+            about=sweep.about(),
         )
 
     def outcomes(self, results: Any) -> list[Outcome]:
@@ -221,6 +222,7 @@ class TabularPlan:
             checkpoint=False,
             checkpoint_frequency=sweep.checkpoint_frequency,
             tensorboard=False,
+            about=sweep.about(),
         )
 
     def outcomes(self, results: Any) -> list[Outcome]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import configurations, options
+from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.configurations import Configuration
 from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
@@ -88,6 +89,7 @@ class Train:
                 storage=storage,
                 name=name,
                 num_trials=len(seeds),
+                about=About(configuration.name, self.seed, self.num_samples),
             )
             results = run_trials(experiment, console)
         self._report(results, configuration, storage, name, console)

@@ -13,6 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
+from rommeo_rllib.commands.about import About, write_about
+
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 
 _ENDED_FILE = "all-trials-ended"
@@ -80,6 +82,7 @@ class Experiment:
         checkpoint_frequency: iterations between two checkpoints; 0 for none before the end.
         tensorboard: whether to write event files for TensorBoard; they cost more than all other
             records together.
+        about: what was asked for, to be written down beside the results.
     """
 
     trainable: Any
@@ -93,6 +96,7 @@ class Experiment:
     checkpoint: bool = True
     checkpoint_frequency: int = 0
     tensorboard: bool = True
+    about: About | None = None
 
     @property
     def folder(self) -> str:
@@ -112,6 +116,8 @@ def run_trials(experiment: Experiment, console: Console, *, resume: bool = False
     from ray import tune
 
     ended = None if "://" in experiment.folder else Path(experiment.folder) / _ENDED_FILE
+    if ended is not None and experiment.about is not None:
+        write_about(experiment.about, ended.parent)
     if resume and ended is not None and ended.exists():
         # To restore it would run again what ended after Tune last stored it.
         return tune.ResultGrid(tune.ExperimentAnalysis(experiment.folder))

@@ -1,0 +1,84 @@
+"""What an experiment's results do not say of themselves, kept in a file beside them.
+
+Tune stores configurations and results, but neither the command that asked for them nor which seeds
+were asked for; `rommeo report` wants to know both.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ABOUT_FILE = "rommeo-about.json"
+
+_arguments: ContextVar[tuple[str, ...] | None] = ContextVar("arguments", default=None)
+
+
+@dataclass(frozen=True)
+class About:
+    """What was asked for.
+
+    Attributes:
+        configuration: the name of what was trained.
+        first_seed: the first seed of each setting; None if each trial's seeds are its own.
+        num_seeds: how many seeds each setting was to have; the last trial may compute more.
+        success_above: a seed is a success if its return per play is above this; None if unknown.
+        judge_by: whose return that is, "sampled" or "greedy".
+        commands: the command lines, in the order of their running; the later ones went on with what
+            the first had begun.
+    """
+
+    configuration: str
+    first_seed: int | None = None
+    num_seeds: int | None = None
+    success_above: float | None = None
+    judge_by: str = "sampled"
+    commands: tuple[str, ...] = ()
+
+    @property
+    def seeds(self) -> range | None:
+        """The seeds that each setting was to have, where that is known."""
+        if self.first_seed is None or self.num_seeds is None:
+            return None
+        return range(self.first_seed, self.first_seed + self.num_seeds)
+
+
+@contextmanager
+def called_with(arguments: Sequence[str]) -> Iterator[None]:
+    """Within it what is written down names these arguments of `rommeo`."""
+    token = _arguments.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _arguments.reset(token)
+
+
+def write_about(about: About, folder: Path) -> None:
+    """Writes down what is asked for, and the command line that is running, if one is."""
+    before = read_about(folder)
+    commands = before.commands if before else ()
+    arguments = _arguments.get()
+    if arguments is not None:
+        command = shlex.join(["rommeo", *arguments])
+        commands = (*(one for one in commands if one != command), command)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = asdict(about) | {"commands": commands}
+    (folder / ABOUT_FILE).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_about(folder: Path) -> About | None:
+    """What was written down there; None if nothing was, or by another version of this package."""
+    file = folder / ABOUT_FILE
+    if not file.is_file():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text())
+    known = About.__dataclass_fields__
+    if "configuration" not in content or not content.keys() <= known.keys():
+        return None
+    return About(**content | {"commands": tuple(content.get("commands", ()))})
