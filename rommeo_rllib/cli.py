@@ -20,6 +20,7 @@ from rommeo_rllib.commands.figure_1 import Figure1
 from rommeo_rllib.commands.figure_2 import Figure2
 from rommeo_rllib.commands.introduction import introduce
 from rommeo_rllib.commands.parsing import parse
+from rommeo_rllib.commands.report import Report
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
 
@@ -27,6 +28,7 @@ from rommeo_rllib.commands.train import Train
 COMMANDS: dict[str, Any] = {
     "train": Train,
     "sweep": Sweep,
+    "report": Report,
     "evaluate": Evaluate,
     "cross-play": CrossPlay,
     "export": Export,

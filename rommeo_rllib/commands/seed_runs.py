@@ -65,6 +65,12 @@ class SeedRun:
         """Those metrics whose own name, behind the policy's, begins with `prefix`."""
         return {k: v for k, v in self.metrics.items() if k.split("/")[-1].startswith(prefix)}
 
+    def metric(self, name: str) -> np.ndarray | None:
+        """The metric of that name, (reports,), mean over policies; None if none reports it."""
+        found = [v for k, v in self.metrics.items() if k.split("/")[-1] == name]
+        with np.errstate(invalid="ignore"):
+            return np.mean(found, axis=0) if found else None
+
     def stored_actions(self) -> np.ndarray | None:
         """The joint actions in the checkpoint's replay buffer, oldest first.
 

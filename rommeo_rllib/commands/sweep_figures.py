@@ -127,10 +127,8 @@ def _two_panels() -> tuple[Figure, Any]:
 
 
 def _alphas(run: SeedRun) -> np.ndarray | None:
-    """Alpha at each report, mean over policies; None if the algorithm reports none."""
-    found = list(run.metrics_named(ALPHA).values())
-    with np.errstate(invalid="ignore"):
-        return np.mean(found, axis=0) if found else None
+    """Alpha at each report; None if the algorithm reports none."""
+    return run.metric(ALPHA)
 
 
 def _together(

@@ -97,17 +97,31 @@ def outcomes_of(
             outcome of its own, though others may end with its values.
         greedy: whether greedy returns count, not sampled ones.
     """
+    return [
+        outcome_of(setting, runs, success_above, greedy=greedy)
+        for setting, runs in grouped(results, setting_of, seeds)
+    ]
+
+
+def grouped(
+    results: Iterable[Any],
+    setting_of: Callable[[Any], Mapping[str, Any]],
+    seeds: range | None,
+) -> list[tuple[Mapping[str, Any], list[SeedRun]]]:
+    """The seeds of each setting, in the order of trials; arguments as for `outcomes_of`."""
     from rommeo_rllib.commands.seed_runs import seed_runs
 
     trials: dict[Any, list[Any]] = {}
     for index, result in enumerate(completed(results)):
         key = index if seeds is None else repr(setting_of(result))
         trials.setdefault(key, []).append(result)
-    outcomes = []
-    for group in trials.values():
-        runs = [run for run in seed_runs(group) if seeds is None or run.seed in seeds]
-        outcomes.append(outcome_of(setting_of(group[0]), runs, success_above, greedy=greedy))
-    return outcomes
+    return [
+        (
+            setting_of(group[0]),
+            [run for run in seed_runs(group) if seeds is None or run.seed in seeds],
+        )
+        for group in trials.values()
+    ]
 
 
 def completed(results: Iterable[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from rommeo_rllib import envs
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.reporting.figures import Curves, plot_curves, plot_learning_path, save
+from rommeo_rllib.reporting.page_figures import Surface
 
 _X_LABEL = "env steps"
 
@@ -54,27 +56,51 @@ def means(runs: list[SeedRun], name: str, x_label: str = _X_LABEL) -> Figure | N
 
 def learning_path(run: SeedRun, config: Any, name: str) -> Figure | None:
     """The plays on the reward surface, for games of two continuous actions (Fig. 2a)."""
-    if config.env not in envs.GAMES:
+    surface = reward_surface(config.env, config.env_config)
+    plays = None if surface is None else plays_on(surface, run)
+    if surface is None or plays is None:
         return None
-    game = envs.make(config.env, **config.env_config)
-    spaces = [game.action_space(agent) for agent in game.possible_agents]
-    if len(spaces) != 2 or not all(hasattr(space, "high") for space in spaces):
-        return None
-    plays = run.stored_actions()
-    if plays is None:
-        return None
-    low = np.array([float(space.low[0]) for space in spaces])
-    high = np.array([float(space.high[0]) for space in spaces])
     columns = list(run.metrics_named("policy_mean_0").values())
     path = np.stack(columns, axis=-1) if len(columns) == 2 else np.zeros((0, 2))
     return plot_learning_path(
-        game.payoff,
-        low.tolist(),
-        high.tolist(),
-        low + (plays + 1.0) / 2.0 * (high - low),
+        surface.payoff,
+        surface.low,
+        surface.high,
+        plays,
         path[np.isfinite(path).all(-1)],
         title=f"{name}, seed {run.seed}",
     )
+
+
+def reward_surface(env: Any, env_config: Mapping[str, Any]) -> Surface | None:
+    """The rewards of a game of two agents with one continuous action each; else None.
+
+    A game whose rewards change from play to play, by what agents observe, has no such surface.
+    """
+    if env not in envs.GAMES:
+        return None
+    game = envs.make(env, **env_config)
+    agents = game.possible_agents
+    spaces = [game.action_space(agent) for agent in agents]
+    stays = hasattr(game, "expected_payoffs") and not getattr(game, "context", 0.0)
+    sizes = [np.size(getattr(space, "high", ())) for space in spaces]
+    if not stays or sizes != [1, 1]:
+        return None
+    low, high = (
+        tuple(float(getattr(space, bound).item()) for space in spaces) for bound in ("low", "high")
+    )
+    return Surface(
+        game.expected_payoffs, (low[0], low[1]), (high[0], high[1]), (agents[0], agents[1])
+    )
+
+
+def plays_on(surface: Surface, run: SeedRun) -> np.ndarray | None:
+    """What the seed has played, (plays, 2) in the game's units; None if it was not stored."""
+    plays = run.stored_actions()
+    if plays is None:
+        return None
+    low, high = np.array(surface.low), np.array(surface.high)
+    return low + (plays + 1.0) / 2.0 * (high - low)
 
 
 def curves(runs: list[SeedRun], values: list[np.ndarray], *, dashed: bool = False) -> Curves:

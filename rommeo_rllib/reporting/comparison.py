@@ -91,7 +91,9 @@ def interquartile_mean(scores: Scores, seed: int = 0) -> Estimate:
 def probability_of_improvement(better: Scores, than: Scores, seed: int = 0) -> Estimate:
     """The probability that one algorithm's seed scores above another's, mean over tasks.
 
-    Ties count as a half: it is Mann and Whitney's U, divided by the number of pairs.
+    Ties count as a half: it is Mann and Whitney's U, divided by the number of pairs. There is no
+    interval (its bounds are NaN) where every pair of a task agrees: a bootstrap would find no
+    doubt, however few the seeds.
 
     Args:
         better: the algorithm that may be better.
@@ -106,6 +108,8 @@ def probability_of_improvement(better: Scores, than: Scores, seed: int = 0) -> E
     first, left_out = _finite(better)
     second, left_out_too = _finite({task: than[task] for task in better})
     value, low, high = _bootstrapped([*first, *second], _mean_dominance, seed)
+    if low == high:
+        low = high = np.asarray(math.nan)
     estimate = Interval(float(value), float(low), float(high))
     return Estimate(estimate, _count([*first, *second]), left_out + left_out_too)
 
@@ -177,7 +181,9 @@ def _finite(scores: Scores) -> tuple[list[Array], int]:
     samples = {task: values[np.isfinite(values)] for task, values in given.items()}
     empty = [task for task, values in samples.items() if not len(values)]
     if empty or not samples:
-        raise ValueError(f"Each task needs a finite score; without one: {empty or 'no task given'}.")
+        raise ValueError(
+            f"Each task needs a finite score; without one: {empty or 'no task given'}."
+        )
     return list(samples.values()), _count(list(given.values())) - _count(list(samples.values()))
 
 
@@ -233,7 +239,9 @@ def _dominance(first: Array, second: Array, axis: int) -> Array:
 def _reports(steps: ArrayLike, scores: ArrayLike) -> tuple[Array, Array]:
     x, y = np.asarray(steps, float), np.asarray(scores, float)
     if x.shape != y.shape or x.ndim != 1:
-        raise ValueError(f"Env steps are {x.shape}, scores {y.shape}; allowed: the same (reports,).")
+        raise ValueError(
+            f"Env steps are {x.shape}, scores {y.shape}; allowed: the same (reports,)."
+        )
     return x, y
 
 

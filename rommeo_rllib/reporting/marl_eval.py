@@ -1,10 +1,10 @@
 """Results in the JSON format of marl-eval, for its tables and plots.
 
 The format is described in the README of https://github.com/instadeepai/marl-eval, "Data Structure
-for Raw Experiment data": environment -> task -> algorithm -> run -> step -> {"step_count", metrics},
-each metric a list of numbers, and "absolute_metrics" as the last step of each run. marl-eval looks
-up environments and tasks in lower case, and wants the same algorithms, runs, steps and metrics
-everywhere within an environment.
+for Raw Experiment data": environment -> task -> algorithm -> run -> step, with "step_count" and
+metrics, each a list of numbers, and "absolute_metrics" as the last step of each run. marl-eval looks
+up environments and tasks in lower case, and wants the same algorithms, runs, steps and metrics all
+over an environment.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ Runs = Mapping[str, Mapping[str, Mapping[str, Sequence[Run]]]]
 def to_marl_eval(runs: Runs) -> tuple[dict[str, Any], list[str]]:
     """The contents of the file, and a sentence for each thing that was left out of it.
 
-    A seed is "run_1" and so on, in the order of seeds; "step_1" and so on are the env steps at which
-    all seeds of a task have a finite return. The return is a list of one number, for it is a mean
-    over episodes already. The absolute metric, by marl-eval's protocol that of the best policy over
-    ten times as many evaluation episodes, is the return of the last step: nothing is played after
-    training.
+    A seed is "run_1" and so on, in the order of seeds; "step_1" and so on are the env steps at
+    which all seeds of a task have a finite return. The return is a list of one number, for it is a
+    mean over episodes already. The absolute metric, by marl-eval's protocol that of the best policy
+    over ten times as many evaluation episodes, is the return of the last step: nothing is played
+    after training.
 
     Raises:
         ValueError: if algorithms differ among an environment's tasks, an algorithm has no seed with
@@ -125,12 +125,14 @@ def _left_out(
         for name, runs in algorithms.items():
             if len(runs) > num_runs:
                 notes.append(
-                    f"{name}: {len(runs) - num_runs} of {len(runs)} seeds, the last ones, left out: "
-                    f"marl-eval wants as many everywhere in {environment}."
+                    f"{name}: {len(runs) - num_runs} of {len(runs)} seeds, the last ones, left "
+                    f"out: marl-eval wants as many everywhere in {environment}."
                 )
             most = max(len(run.env_steps) for run in runs)
             if most > num_steps:
-                notes.append(f"{name}: up to {most - num_steps} of {most} reports of a seed left out.")
+                notes.append(
+                    f"{name}: up to {most - num_steps} of {most} reports of a seed left out."
+                )
     return notes
 
 

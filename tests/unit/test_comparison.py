@@ -89,8 +89,8 @@ def test_the_probability_of_improvement_is_a_mean_over_tasks():
     found = probability_of_improvement(better, worse)
     assert found.interval.value == pytest.approx((1.0 + 0.5) / 2)
     assert found.seeds == 16
-    # In either task all pairs are alike, however they are drawn.
-    assert (found.interval.low, found.interval.high) == (0.75, 0.75)
+    # In either task all pairs are alike, however they are drawn: no ground for an interval.
+    assert np.isnan([found.interval.low, found.interval.high]).all()
 
 
 def test_the_probability_of_improvement_has_the_bootstraps_interval():

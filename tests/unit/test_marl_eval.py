@@ -49,7 +49,10 @@ def test_runs_stand_in_the_order_of_seeds():
 
 
 def test_all_algorithms_have_the_same_runs_and_steps_and_what_is_left_out_is_said():
-    several = {"ROMMEO-AC": [run(0), run(1), run(2)], "DDPG": [run(0, (25, 75), (1.0, 2.0)), run(1)]}
+    several = {
+        "ROMMEO-AC": [run(0), run(1), run(2)],
+        "DDPG": [run(0, (25, 75), (1.0, 2.0)), run(1)],
+    }
     content, notes = to_marl_eval({"game": {"task": several}})
     for runs in content["game"]["task"].values():
         assert list(runs) == ["run_1", "run_2"]
@@ -91,7 +94,10 @@ def test_the_contents_are_strict_json():
     [
         ({"one": {"A": [run()]}, "other": {"B": [run()]}}, "differ among tasks"),
         ({"one": {"A": [run(returns=[NAN] * 3)]}}, "A has no seed with a finite return"),
-        ({"one": {"A": [run()], "B": [run(0, (1, 2, 3))]}}, "no env step at which all seeds of one"),
+        (
+            {"one": {"A": [run()], "B": [run(0, (1, 2, 3))]}},
+            "no env step at which all seeds of one",
+        ),
     ],
 )
 def test_what_the_format_cannot_hold_is_refused(tasks, message):
