@@ -113,10 +113,10 @@ def _leads(groups: Sequence[Group]) -> Html:
         return Html("")
     caption = (
         "Lead of opponent models over the policies that they are about, in env steps, mean over "
-        "agents [95 % interval over seeds]. Above 0 the model is ahead. It is the env step from "
-        "which the policy's mean stays within a tenth of its way from where it ends, less that from "
-        "which the model's mean stays there; a seed counts where both do. Nothing finer than the "
-        "interval between two reports can be seen."
+        "agents [95 % interval over seeds]; above 0 the model is ahead. It is the env step from "
+        "which the policy's mean stays within a tenth of its way from where it ends, less the one "
+        "from which the model's mean stays there; a seed counts where both do. Nothing finer than "
+        "the interval between two reports can be seen."
     )
     return table(caption, ["", "seeds", "lead"], rows)
 

@@ -11,6 +11,7 @@ from rommeo_rllib.commands.report_opponents import opponent_models
 from rommeo_rllib.commands.report_path import learning_paths
 from rommeo_rllib.commands.report_results import Experiment, Group, plain
 from rommeo_rllib.commands.report_tasks import Judgement, ranked, task_sections
+from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.page import Html, bullets, element, joined, page, section, table
 
 _METHODS = (
@@ -148,6 +149,7 @@ def _configurations(experiments: Sequence[Experiment]) -> list[Html]:
 
 
 def _settings(group: Group) -> dict[str, Any]:
+    import_ray_quietly()
     from rommeo_rllib.registration import ALGORITHMS
 
     settings = plain(group.config)

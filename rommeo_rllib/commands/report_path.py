@@ -88,7 +88,14 @@ def _player(
         "runs": runs,
     }
     identifier = f"{name}-paths"
-    inner = joined([Html(as_text(svg)), path_legend(), controls, data(identifier, content)])
+    inner = joined(
+        [
+            Html(as_text(svg)),
+            path_legend(plays=bool(runs[0]["plays"])),
+            controls,
+            data(identifier, content),
+        ]
+    )
     return element("figure", inner, class_="alone", data_learning_path=identifier)
 
 

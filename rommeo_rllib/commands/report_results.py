@@ -17,6 +17,7 @@ from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.commands.sweep_results import describe, grouped
 from rommeo_rllib.commands.train import reason
+from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.provenance import PROVENANCE
 
 _STATE_FILES = "experiment_state-*.json"
@@ -153,6 +154,7 @@ def _seeds_of(config: Mapping[str, Any]) -> str:
 
 
 def _algorithm(trainable: str) -> str:
+    import_ray_quietly()
     from rommeo_rllib.registration import ALGORITHMS
     from rommeo_rllib.tabular.trainable import TRAINABLES
 

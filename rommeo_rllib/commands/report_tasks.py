@@ -76,16 +76,21 @@ def task_sections(
     scored: Sequence[Scored], judgement: Judgement, name: str
 ) -> tuple[list[Html], list[str]]:
     """Table, curves and comparisons of what was played on one game, and what is missing there."""
-    notes = [
-        f"{one.group.name}: {count} of {len(one.scores)} seeds have no return and are left out of "
-        "means" + (", and count as failures." if judgement.success_above is not None else ".")
-        for one in scored
-        if (count := int((~np.isfinite(one.scores)).sum()))
-    ]
     curves, curve_notes = _curves(scored, judgement, name)
     pictures = [curves, _alpha(scored, name), _profiles(scored, name)]
     parts = [_summary(scored, judgement), element("div", *filter(None, pictures), class_="figures")]
-    return [*parts, _improvements(scored)], notes + curve_notes
+    return [*parts, _improvements(scored)], unscored(scored, judgement) + curve_notes
+
+
+def unscored(scored: Sequence[Scored], judgement: Judgement) -> list[str]:
+    """A sentence for each group some of whose seeds have no return."""
+    fail = ", and count as failures" if judgement.success_above is not None else ""
+    return [
+        f"{one.group.name}: {count} of {len(one.scores)} seeds have no return, are left out of "
+        f"means{fail}."
+        for one in scored
+        if (count := int((~np.isfinite(one.scores)).sum()))
+    ]
 
 
 def ranked(groups: Sequence[Group], judgement: Judgement) -> list[Scored]:

@@ -1,9 +1,9 @@
 """Results in the JSON format of marl-eval, for its tables and plots.
 
 The format is described in the README of https://github.com/instadeepai/marl-eval, "Data Structure
-for Raw Experiment data": environment -> task -> algorithm -> run -> step, with "step_count" and
-metrics, each a list of numbers, and "absolute_metrics" as the last step of each run. marl-eval looks
-up environments and tasks in lower case, and wants the same algorithms, runs, steps and metrics all
+for Raw Experiment data": environment -> task -> algorithm -> run -> step, which is "step_count" and
+metrics, each a list of numbers; the last step of a run is "absolute_metrics". marl-eval looks up
+environments and tasks in lower case, and wants the same algorithms, runs, steps and metrics all
 over an environment.
 """
 

@@ -149,7 +149,7 @@ class Surface:
 
 
 _SURFACE_SIZE = 5.6, 5.2
-_SURFACE_BOX = 0.14, 0.11, 0.84, 0.86  # Left, bottom, width, height, as shares of the figure.
+_SURFACE_BOX = 0.14, 0.11, 0.82, 0.86  # Left, bottom, width, height, as shares of the figure.
 _LEVELS = 9
 
 
@@ -229,13 +229,13 @@ _DISC = "M-6 0a6 6 0 1 0 12 0a6 6 0 1 0 -12 0Z"
 _DIAMOND = "M0 -8L8 0L0 8L-8 0Z"
 
 
-def path_legend() -> Html:
-    """What the marks are."""
+def path_legend(*, plays: bool) -> Html:
+    """What the marks are, those of plays only where there are any."""
     marks = (
         (f'<path d="{_DISC}" fill="var(--series-1)"/>', "greedy joint action of both policies"),
         (f'<path d="{_DIAMOND}" fill="var(--series-0)"/>', "what the opponent models expect"),
         ('<circle r="3" fill="var(--ink)"/>', "plays, the latest 50 strongest"),
-    )
+    )[: 3 if plays else 2]
     items = [
         Html(
             '<svg aria-hidden="true" width="18" height="18" viewBox="-9 -9 18 18">'

@@ -126,7 +126,8 @@ def _adapt(element: ET.Element, name: str) -> None:
         if attribute in ("style", "fill", "stroke"):
             value = re.sub(r"#f[de]00[0-9a-f]{2}", _variable, value)
             # The page's font, and no other.
-            value = re.sub(r"font: (\d+px) [^;]*", r"font-size: \1", value)
+            value = re.sub(r"font: ([\d.]+px) [^;]*", r"font-size: \1", value)
+            value = re.sub(r"font-family: [^;]*;? ?", "", value)
         element.attrib[attribute] = value
 
 
