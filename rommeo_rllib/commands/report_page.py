@@ -17,7 +17,7 @@ from rommeo_rllib.reporting.page import Html, bullets, element, joined, page, se
 _METHODS = (
     "Success rates: shares of seeds with 95 % Wilson intervals.",
     "IQM: interquartile mean, the mean of the middle half of the seeds. Intervals of IQM, means, "
-    "curves and profiles: percentile bootstrap, seeds drawn anew. Below about ten seeds these are "
+    "curves and profiles: percentile bootstrap, seeds drawn anew. Below about twenty seeds these are "
     "too narrow; one seed has none, and where all seeds agree they vanish.",
     "Probability of improvement: that a seed of the one scores above a seed of the other, ties "
     "counting as a half.",
