@@ -17,8 +17,8 @@ from rommeo_rllib.reporting.page import Html, bullets, element, joined, page, se
 _METHODS = (
     "Success rates: shares of seeds with 95 % Wilson intervals.",
     "IQM: interquartile mean, the mean of the middle half of the seeds. Intervals of IQM, means, "
-    "curves and profiles: percentile bootstrap, seeds drawn anew. Below about twenty seeds these are "
-    "too narrow; one seed has none, and where all seeds agree they vanish.",
+    "curves and profiles: percentile bootstrap, seeds drawn anew. Below about twenty seeds these "
+    "are too narrow; one seed has none, and where all seeds agree they vanish.",
     "Probability of improvement: that a seed of the one scores above a seed of the other, ties "
     "counting as a half.",
     "Performance profile: the share of seeds that score above each return.",
@@ -99,12 +99,13 @@ def _missing(sentences: Sequence[str]) -> Html:
 def _how_made(experiments: Sequence[Experiment], command: str) -> Html:
     """Commands, versions, configurations."""
     parts: list[Html] = []
+    folders: dict[str, list[Html]] = {}
     for experiment in experiments:
-        about = experiment.about
-        commands = about.commands if about else ()
-        text = "\n".join(commands) if commands else "(its command line was not recorded)"
-        heading = element("p", "Results in ", element("code", experiment.folder.name), ":")
-        parts += [heading, element("pre", text)]
+        commands = experiment.about.commands if experiment.about else ()
+        text = "\n".join(commands) if commands else "(no command line was recorded)"
+        folders.setdefault(text, []).append(element("code", experiment.folder.name))
+    for text, names in folders.items():
+        parts += [element("p", "Results in ", joined(names, ", "), ":"), element("pre", text)]
     parts += [element("p", "This page:"), element("pre", command)]
     parts += [_versions(experiments), *_configurations(experiments)]
     return section("How this was made", *parts)

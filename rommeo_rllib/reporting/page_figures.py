@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.colors import to_rgba
@@ -78,7 +79,8 @@ def draw_lines(
         # Powers would be set in a font of their own.
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
-    style, fill = ("steps-post", "post") if steps else ("default", None)
+    style = "steps-post" if steps else "default"
+    fill: Literal["post"] | None = "post" if steps else None
     for line in lines:
         colour, band = series(line.place), line.band
         for x, y in line.each_seed:
