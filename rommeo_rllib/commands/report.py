@@ -18,7 +18,7 @@ from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.report_results import Experiment
-    from rommeo_rllib.commands.report_tasks import Judgement
+    from rommeo_rllib.commands.report_scores import Judgement
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Report:
 
     def _judgement(self, experiments: Sequence[Experiment]) -> Judgement:
         """What the options say, else what all experiments were told alike."""
-        from rommeo_rllib.commands.report_tasks import Judgement
+        from rommeo_rllib.commands.report_scores import Judgement
 
         abouts = [experiment.about for experiment in experiments]
         thresholds = {about.success_above if about else None for about in abouts}

@@ -12,7 +12,7 @@ import pytest
 from made_up_results import made_up_experiment, made_up_group, made_up_run
 
 from rommeo_rllib.commands.report_page import report_page
-from rommeo_rllib.commands.report_tasks import Judgement
+from rommeo_rllib.commands.report_scores import Judgement
 
 webdriver = pytest.importorskip("selenium.webdriver")
 

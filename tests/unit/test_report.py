@@ -16,14 +16,9 @@ from rommeo_rllib.commands.report_opponents import lead, opponent_models
 from rommeo_rllib.commands.report_page import _missing, report_page
 from rommeo_rllib.commands.report_path import learning_paths
 from rommeo_rllib.commands.report_results import Group, _name, scores
-from rommeo_rllib.commands.report_tasks import (
-    Judgement,
-    _notes,
-    _summary,
-    line_of,
-    ranked,
-    unscored,
-)
+from rommeo_rllib.commands.report_scores import Judgement, ranked, summary, unscored
+from rommeo_rllib.commands.report_tasks import _notes, line_of
+from rommeo_rllib.commands.train_figures import reward_surface
 
 NAN = float("nan")
 COMMAND = "rommeo report made-up --out report.html"
@@ -40,10 +35,10 @@ def with_return(seed: int, last: float) -> object:
     return replace(run, returns=np.append(run.returns[:-1], last))
 
 
-def summary(*groups: Group, above: float | None = 9.0) -> str:
+def table_of(*groups: Group, above: float | None = 9.0) -> str:
     """The table alone, for the pictures take time."""
     judgement = Judgement(above, greedy=False)
-    return _summary(ranked(groups, judgement), judgement)
+    return summary(ranked(groups, judgement), judgement)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +79,7 @@ def test_the_table_has_rate_and_means_with_their_intervals(alone):
 
 
 def test_without_a_threshold_there_is_no_rate():
-    found = summary(made_up_group(ALONE), above=None)
+    found = table_of(made_up_group(ALONE), above=None)
     assert "success" not in found
     assert "IQM of return" in found
 
@@ -102,7 +97,7 @@ def test_what_is_missing_is_said():
 
 def test_seeds_without_a_return_are_failures_but_not_in_means():
     group = made_up_group([*ALONE[:3], with_return(3, NAN)])
-    found = summary(group)
+    found = table_of(group)
     assert "0.75 [0.30, 0.95]" in found
     assert "nan" not in found
     judgement = Judgement(9.0, greedy=False)
@@ -120,7 +115,7 @@ def test_a_curve_that_ends_with_its_first_seed_says_so():
 
 
 def test_one_seed_has_no_interval():
-    found = summary(made_up_group(ALONE[:1]), above=None)
+    found = table_of(made_up_group(ALONE[:1]), above=None)
     row = re.search(r'<th scope="row">ROMMEO-AC</th>.*?</tr>', found)
     assert row
     assert "[" not in row.group()
@@ -172,7 +167,7 @@ def test_tabular_learners_have_shares_of_trials():
     group = replace(
         made_up_group([], algorithm="ROMMEO-Q", game="climbing_game", trials=20), tabular=frame
     )
-    found = summary(group)
+    found = table_of(group)
     assert "0.80 [0.58, 0.92]" in found
     assert "converged" in found
 
@@ -192,3 +187,15 @@ def test_scores_are_the_last_returns_and_nan_where_there_is_none():
     never = replace(ALONE[0], greedy_returns=np.full(30, NAN))
     np.testing.assert_array_equal(scores([never], greedy=True), [NAN])
     np.testing.assert_array_equal(scores(ALONE, greedy=False), [r.returns[-1] for r in ALONE])
+
+
+def test_surfaces_are_those_of_two_continuous_actions_that_stay_as_they_are():
+    surface = reward_surface("two_hills", {})
+    assert surface is not None
+    assert (surface.low, surface.high) == ((-10.0, -10.0), (10.0, 10.0))
+    np.testing.assert_allclose(surface.payoff(np.array([[5.0, 5.0], [-5.0, -5.0]]))[:, 0], [10, 0])
+    assert reward_surface("two_hills", {"context": 1.0}) is None
+    assert reward_surface("two_hills", {"agents": 3}) is None
+    assert reward_surface("climbing_game", {}) is None
+    assert reward_surface("coordination_grid", {}) is None
+    assert reward_surface("a game of one's own", {}) is None
