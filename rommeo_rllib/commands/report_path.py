@@ -91,7 +91,7 @@ def _player(
     inner = joined(
         [
             Html(as_text(svg)),
-            path_legend(plays=bool(runs[0]["plays"])),
+            path_legend(plays=any(run["plays"] for run in runs)),
             controls,
             data(identifier, content),
         ]

@@ -107,8 +107,6 @@ def draw_lines(
 
 def legend(lines: Sequence[Line]) -> Html:
     """What each curve is, in HTML, so that long names break."""
-    if len(lines) < 2:
-        return Html("")
     return bullets(
         [Html(f"{_sample(line)}{escaped(line.name)}") for line in lines], class_="legend"
     )
