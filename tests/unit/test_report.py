@@ -6,6 +6,8 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from made_up_results import made_up_experiment, made_up_group, made_up_run
 from rommeo_rllib.commands.report_opponents import lead, opponent_models
 from rommeo_rllib.commands.report_page import _missing, report_page
 from rommeo_rllib.commands.report_path import learning_paths
-from rommeo_rllib.commands.report_results import Group, _name, scores
+from rommeo_rllib.commands.report_results import Group, _can_be_used, _name, scores
 from rommeo_rllib.commands.report_scores import Judgement, ranked, summary, unscored
 from rommeo_rllib.commands.report_tasks import _notes, line_of
 from rommeo_rllib.commands.train_figures import reward_surface
@@ -199,3 +201,29 @@ def test_surfaces_are_those_of_two_continuous_actions_that_stay_as_they_are():
     assert reward_surface("climbing_game", {}) is None
     assert reward_surface("coordination_grid", {}) is None
     assert reward_surface("a game of one's own", {}) is None
+
+
+def trial(status: str = "TERMINATED", **result: Any) -> tuple[Any, Any]:
+    made: dict[str, Any] = {"error": None, "metrics_dataframe": pd.DataFrame({"x": [1]})}
+    config = {"seed": 2, "replicas": 3}
+    return (
+        SimpleNamespace(trial_id="abc", status=status),
+        SimpleNamespace(config=config, **(made | result)),
+    )
+
+
+def test_trials_that_failed_or_never_reported_are_left_out_and_said():
+    missing: list[str] = []
+    assert not _can_be_used(*trial("ERROR", error=RuntimeError("the power is off")), missing)
+    assert not _can_be_used(*trial("PENDING", metrics_dataframe=None), missing)
+    first, second = missing
+    assert first == "Trial abc (seeds 2 to 4) failed and is left out: the power is off"
+    assert "has not reported anything (pending)" in second
+
+
+def test_trials_that_have_not_ended_count_as_they_stand_and_that_is_said():
+    missing: list[str] = []
+    assert _can_be_used(*trial("RUNNING"), missing)
+    assert missing == ["Trial abc (seeds 2 to 4) has not ended (running): it counts as it stands."]
+    assert _can_be_used(*trial(), missing)
+    assert len(missing) == 1
