@@ -69,7 +69,8 @@ class Foraging(ParallelEnv[str, Any, int]):
         """Players and food at random places."""
         self.agents = self.possible_agents.copy()
         observations, _ = self.game.reset(seed=seed, options=options)
-        return self._by_agent(observations), {agent: {} for agent in self.agents}
+        seen = dict(zip(self.agents, observations, strict=True))
+        return seen, {agent: {} for agent in self.agents}
 
     def step(
         self, actions: Mapping[str, int]
@@ -84,19 +85,16 @@ class Foraging(ParallelEnv[str, Any, int]):
         told = [int(actions[agent]) for agent in self.agents]
         observations, rewards, is_over, *_ = self.game.step(told)
         food_is_left = bool(self.game.field.any())
-        answer: tuple[dict[str, Any], ...] = (
-            self._by_agent(observations),
-            self._by_agent(rewards),
-            dict.fromkeys(self.agents, is_over and not food_is_left),
-            dict.fromkeys(self.agents, is_over and food_is_left),
-            {agent: {} for agent in self.agents},
-        )
+        acting = self.agents
         if is_over:
             self.agents = []
-        return answer
-
-    def _by_agent(self, values: Any) -> dict[str, Any]:
-        return dict(zip(self.agents, values, strict=True))
+        return (
+            dict(zip(acting, observations, strict=True)),
+            dict(zip(acting, rewards, strict=True)),
+            dict.fromkeys(acting, is_over and not food_is_left),
+            dict.fromkeys(acting, is_over and food_is_left),
+            {agent: {} for agent in acting},
+        )
 
 
 def make_config(agents: int = 2, **env_config: Any) -> ROMMEOACConfig:
