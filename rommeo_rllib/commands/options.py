@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
@@ -11,6 +11,10 @@ Configuration: TypeAlias = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")
 ]
 Checkpoint: TypeAlias = Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CHECKPOINT")]
+Folders: TypeAlias = Annotated[
+    tyro.conf.Positional[tuple[Path, ...]],
+    tyro.conf.arg(metavar="FOLDER ...", help_behavior_hint="(required)"),
+]
 
 # An option that may be left out. Where the text says what happens then, "default: None" adds
 # nothing but doubt.
@@ -20,6 +24,10 @@ OptionalFloat: TypeAlias = Annotated[
 ]
 OptionalText: TypeAlias = Annotated[
     str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")
+]
+OptionalJudge: TypeAlias = Annotated[
+    Literal["sampled", "greedy"] | None,
+    tyro.conf.arg(metavar="{sampled,greedy}", help_behavior_hint=""),
 ]
 OptionalFile: TypeAlias = Annotated[
     Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")

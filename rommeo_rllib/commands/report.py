@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import tyro
 from rich.console import Console
 
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
@@ -29,24 +29,24 @@ class Report:
     left in folders; several are compared. The page says what is missing.
     """
 
-    results: tyro.conf.Positional[tuple[Path, ...]]
+    results: options.Folders
     """Folders of results; experiments inside them are found."""
 
     out: Path = Path("report.html")
     """File to write the page to."""
 
-    success_above: float | None = None
+    success_above: options.OptionalFloat = None
     """A seed is a success if its last return per play is above this; by default what the sweep was
     told."""
 
-    judge_by: Literal["sampled", "greedy"] | None = None
+    judge_by: options.OptionalJudge = None
     """Whose last return counts: of sampled actions or of greedy ones; by default what the sweep was
     told, else of sampled ones."""
 
-    title: str | None = None
-    """Title of the page; by default algorithms and games."""
+    title: options.OptionalText = None
+    """Title of the page; by default it is made of algorithms and games."""
 
-    marl_eval: Path | None = None
+    marl_eval: options.OptionalFile = None
     """File to write returns over time to, in the JSON format of marl-eval."""
 
     def run(self, console: Console) -> None:

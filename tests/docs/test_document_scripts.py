@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import documents
@@ -17,12 +18,14 @@ TUTORIAL = documents.ROOT / "docs" / "tutorial.py"
 
 
 @pytest.fixture
-def short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tune runs one trial for one iteration, whatever a document asks for."""
+def short_trials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tune runs one trial for one iteration, whatever a document asks for, and leaves it here."""
+    monkeypatch.setattr("ray.train.constants.DEFAULT_STORAGE_PATH", str(tmp_path))
     run, fit = tune.run, tune.Tuner.fit
 
     def run_shortly(*args: Any, **kwargs: Any) -> Any:
-        return run(*args, **{**kwargs, "stop": {"training_iteration": 1}, "verbose": 0})
+        short = {"stop": {"training_iteration": 1}, "storage_path": str(tmp_path), "verbose": 0}
+        return run(*args, **{**kwargs, **short})
 
     def fit_shortly(tuner: Any) -> Any:
         inner = tuner._local_tuner
@@ -44,7 +47,6 @@ def run(code: str, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_documents_python_runs_as_one_script(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RAY_AIR_LOCAL_CACHE_DIR", str(tmp_path))
     run(SCRIPTS[name], name)
 
 
