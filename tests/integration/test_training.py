@@ -227,7 +227,8 @@ def test_remote_env_runners_evaluate_beside_the_training():
 
 class CountsEpisodes(RLlibCallback):
     def on_episode_end(self, *, episode: Any, metrics_logger: Any, **kwargs: Any) -> None:
-        metrics_logger.log_value("plays_seen", len(episode), reduce="sum")
+        # Its length is that of the latest fragment alone.
+        metrics_logger.log_value("plays_seen", episode.env_t, reduce="sum")
 
 
 def test_callbacks_see_episodes_and_their_metrics_are_reported():
