@@ -200,8 +200,9 @@ class Script:
 def greedy(algorithm: Any, player: str) -> float:
     """The player's greedy action, in the game's units."""
     policy = algorithm.get_module(player)
+    # There is one state, seen as 1.
     with torch.no_grad():
-        action = policy.act(torch.zeros(1, policy.observation_size), explore=False)
+        action = policy.act(torch.ones(1, policy.observation_size), explore=False)
     return float(action[0, 0]) * BOUND
 
 
