@@ -27,9 +27,9 @@ from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
 
 LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ROMMEO-AC": ("max_of_two_quadratics/rommeo_ac", {}),
-    "ROMMEO-AC, prior on the latest 128 plays": (
+    "ROMMEO-AC, alpha 2 throughout, prior on the latest 128 plays": (
         "max_of_two_quadratics/rommeo_ac",
-        {"prior_window": 128},
+        {"alpha": 2.0, "prior_window": 128},
     ),
     "DDPG": ("max_of_two_quadratics/ddpg", {}),
 }
