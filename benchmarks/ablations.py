@@ -124,7 +124,7 @@ def main(settings: Settings) -> None:
 
 def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, episodes: int) -> Row:
     """One variant on one surface."""
-    from rommeo_rllib.reporting.statistics import success_rate
+    from rommeo_rllib.reporting.statistics import first_for_good, success_rate
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac, rommeo_ac_paper
 
     base = rommeo_ac_paper if variant == AUTHORS else rommeo_ac
@@ -139,7 +139,7 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
 
     returns = np.array([per_play(result["env_runners"]) for result in results])
     above = returns > SOLVED_ABOVE
-    since = above_since(above)
+    since = first_for_good(above) + 1
     rates = {
         "sampled return above 9": success_rate(int(above[-1].sum()), seeds),
         "greedy return above 9": success_rate(int((greedy > SOLVED_ABOVE).sum()), seeds),
@@ -162,20 +162,9 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
     )
 
 
-def above_since(above: np.ndarray) -> np.ndarray:
-    """The episode, from 1, from which on each seed stays above: (E, n) -> (n,); inf if it does not.
-
-    That is the one after the last that is not above.
-    """
-    episodes = len(above)
-    since = np.where(above[-1], episodes - np.argmin(above[::-1], axis=0) + 1, math.inf)
-    since[above.all(axis=0)] = 1
-    return since
-
-
 def models_lead(results: Sequence[Mapping[str, Any]]) -> str:
     """By how many episodes the opponent models are ahead of the policies that they are about."""
-    from rommeo_rllib.reporting.statistics import bootstrap_mean
+    from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good
 
     def arrived(player: str, metric: str) -> np.ndarray:
         # Nothing is learned, and said, before the first update.
@@ -183,7 +172,7 @@ def models_lead(results: Sequence[Mapping[str, Any]]) -> str:
         seeds = next(len(found[metric]) for found in learners if found)
         nowhere = np.full(seeds, -math.inf)
         means = np.array([found[metric] if found else nowhere for found in learners])
-        return above_since(means > OPTIMAL_ACTION - 1.0)
+        return first_for_good(means > OPTIMAL_ACTION - 1.0)
 
     with np.errstate(invalid="ignore"):
         leads = np.mean(

@@ -34,7 +34,6 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "DDPG": ("max_of_two_quadratics/ddpg", {}),
 }
 OTHERS = ("always -5", "always 3", "drifts", "DDPG")
-PLAYS_PER_EPISODE = 25
 PERIOD = 1500
 NOISE = 0.5
 SMALL_REGRET = 1.0

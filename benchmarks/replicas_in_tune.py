@@ -11,16 +11,13 @@ replicas. `benchmarks/replicas.py` compares the bare algorithms. Linux only.
 
 from __future__ import annotations
 
-import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 from measure import Report, Row, Spread, prepare
-from sweep import ProcessTree, watch
+from sweep import Spent, watched_trials
 
 Mode = Literal["a process each", "processes used again", "replicas"]
 MODES: tuple[Mode, ...] = Mode.__args__  # type: ignore[attr-defined]
@@ -63,9 +60,9 @@ def main(settings: Settings) -> None:
     for mode in settings.modes:
         replicas = settings.replicas if mode == "replicas" else 1
         seeds = trials[mode] * replicas
-        cpu, wall = experiment(mode, trials[mode], replicas, settings.episodes)
-        seconds[mode] = cpu / seeds
-        measured = {"CPU s a seed": cpu / seeds, "CPU s": cpu, "wall s": wall}
+        spent = experiment(mode, trials[mode], replicas, settings.episodes)
+        seconds[mode] = spent.cpu / seeds
+        measured = {"CPU s a seed": spent.cpu / seeds, "CPU s": spent.cpu, "wall s": spent.wall}
         spreads = {name: Spread.of([value]) for name, value in measured.items()}
         report.rows.append(Row({"seeds as": mode, "seeds": seeds}, {}, spreads))
     for row in report.rows if "replicas" in seconds else ():
@@ -78,56 +75,22 @@ def main(settings: Settings) -> None:
     report.finish(settings.json)
 
 
-def experiment(mode: Mode, trials: int, replicas: int, episodes: int) -> tuple[float, float]:
-    """CPU and wall seconds of one experiment."""
-    from rommeo_rllib.commands.tuning import quiet_ray
-
-    with quiet_ray():
-        tree, ended = ProcessTree(), threading.Event()
-        watching = threading.Thread(target=watch, args=(tree, ended), daemon=True)
-        watching.start()
-        cpu, wall = time.process_time(), time.perf_counter()
-        run(mode, trials, replicas, episodes)
-        driver, wall = time.process_time() - cpu, time.perf_counter() - wall
-        ended.set()
-        watching.join()
-    return driver - tree.own_cost + tree.workers(), wall
-
-
-def run(mode: Mode, trials: int, replicas: int, episodes: int) -> None:
-    """The trials, with seeds of their own."""
+def experiment(mode: Mode, trials: int, replicas: int, episodes: int) -> Spent:
+    """What it costs to train all seeds in that way."""
     from ray import tune
-    from rich.console import Console
     from setups import without_evaluation
 
     from rommeo_rllib import ROMMEOAC
-    from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, run_trials
+    from rommeo_rllib.commands.tuning import ENV_STEPS
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     class InAProcessEach(ROMMEOAC):
         reset_config = tune.Trainable.reset_config
 
-    config: Any = without_evaluation(tuned.config).training(replicas=replicas)
-    config.debugging(seed=tune.randint(0, 10_000))
-    with tempfile.TemporaryDirectory() as storage:
-        results = run_trials(
-            Experiment(
-                InAProcessEach if mode == "a process each" else ROMMEOAC,
-                config,
-                {ENV_STEPS: episodes * tuned.PLAYS_PER_EPISODE},
-                storage,
-                "replicas",
-                num_trials=trials,
-                search={"num_samples": trials},
-                checkpoint=False,
-                tensorboard=False,
-            ),
-            Console(quiet=True),
-        )
-    if results.errors:
-        raise RuntimeError(f"{len(results.errors)} of {trials} trials failed") from results.errors[
-            0
-        ]
+    algorithm = InAProcessEach if mode == "a process each" else ROMMEOAC
+    config = without_evaluation(tuned.config).training(replicas=replicas)
+    stop = {ENV_STEPS: episodes * tuned.PLAYS_PER_EPISODE}
+    return watched_trials(algorithm, config, stop, trials)[1]
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ def main(settings: Settings) -> None:
 
 def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
     """One sweep in a Ray session of its own."""
-    from rommeo_rllib.commands.tuning import quiet_ray
+    from ray import tune
+
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     stop = dict(tuned.stop)
@@ -121,31 +122,24 @@ def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
         trials = min(os.cpu_count() or 1, seeds)
         config.training(replicas=math.ceil(seeds / trials))
         seeds = trials * config.replicas
-    with quiet_ray():
-        tree, ended = ProcessTree(), threading.Event()
-        watching = threading.Thread(target=watch, args=(tree, ended), daemon=True)
-        watching.start()
-        cpu, wall = time.process_time(), time.perf_counter()
-        results = run(config, stop, trials)
-        driver, wall = time.process_time() - cpu, time.perf_counter() - wall
-        ended.set()
-        watching.join()
-    driver -= tree.own_cost  # To watch is no part of what is watched.
+    config.training(
+        alpha={"initial": tune.loguniform(10.0, 40.0), "final": 0.1, "decay_steps": 250}
+    )
+    results, spent = watched_trials(timed_algorithm(), config, stop, trials)
     training, evaluation = (
         sum(result.metrics[key] for result in results) for key in (TRAINING_CPU, EVALUATION_CPU)
     )
-    whole = driver + tree.workers()
     shares = {
-        "share of CPU in training": training / whole,
-        "in training and evaluation": (training + evaluation) / whole,
+        "share of CPU in training": training / spent.cpu,
+        "in training and evaluation": (training + evaluation) / spent.cpu,
     }
     measured = {
-        "seeds a minute": 60.0 * seeds / wall,
+        "seeds a minute": 60.0 * seeds / spent.wall,
         "training (CPU s)": training,
         "evaluation (CPU s)": evaluation,
-        "all workers (CPU s)": tree.workers(),
-        "driver (CPU s)": driver,
-        "Ray's services (CPU s)": tree.services(),
+        "all workers (CPU s)": spent.workers,
+        "driver (CPU s)": spent.driver,
+        "Ray's services (CPU s)": spent.services,
     }
     return Row(
         {"sweep": mode, "seeds": seeds, "Tune trials": trials},
@@ -154,23 +148,55 @@ def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
     )
 
 
-def run(config: Any, stop: dict[str, Any], trials: int) -> Any:
-    """Runs all trials; Tune's results."""
+@dataclass(frozen=True)
+class Spent:
+    """What an experiment has cost, in seconds: of CPU, but for the clock's on the wall."""
+
+    driver: float
+    workers: float
+    services: float
+    wall: float
+
+    @property
+    def cpu(self) -> float:
+        """Driver and workers; Ray's own services are there anyway."""
+        return self.driver + self.workers
+
+
+def watched_trials(
+    algorithm: type, config: Any, stop: dict[str, Any], trials: int
+) -> tuple[Any, Spent]:
+    """Runs trials with random seeds in a Ray session of their own: Tune's results, and the cost."""
     from ray import tune
+
+    from rommeo_rllib.commands.tuning import quiet_ray
+
+    config.debugging(seed=tune.randint(0, 10_000))
+    with quiet_ray():
+        tree, ended = ProcessTree(), threading.Event()
+        watching = threading.Thread(target=_watch, args=(tree, ended), daemon=True)
+        watching.start()
+        cpu, wall = time.process_time(), time.perf_counter()
+        results = _run(algorithm, config, stop, trials)
+        driver, wall = time.process_time() - cpu, time.perf_counter() - wall
+        ended.set()
+        watching.join()
+    # To watch is no part of what is watched.
+    return results, Spent(driver - tree.own_cost, tree.workers(), tree.services(), wall)
+
+
+def _run(algorithm: type, config: Any, stop: dict[str, Any], trials: int) -> Any:
     from rich.console import Console
 
     from rommeo_rllib.commands.tuning import Experiment, run_trials
 
-    config.training(
-        alpha={"initial": tune.loguniform(10.0, 40.0), "final": 0.1, "decay_steps": 250}
-    ).debugging(seed=tune.randint(0, 10_000))
     with tempfile.TemporaryDirectory() as storage:
         experiment = Experiment(
-            timed_algorithm(),
+            algorithm,
             config,
             stop,
             storage,
-            "sweep",
+            "benchmark",
             num_trials=trials,
             search={"num_samples": trials},
             checkpoint=False,
@@ -215,7 +241,7 @@ def timed_algorithm() -> type:
     return TimedROMMEOAC
 
 
-def watch(tree: ProcessTree, ended: threading.Event) -> None:
+def _watch(tree: ProcessTree, ended: threading.Event) -> None:
     """Looks at the processes until `ended`."""
     while not ended.wait(POLL_SECONDS):
         tree.look()

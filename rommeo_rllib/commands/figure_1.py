@@ -22,7 +22,7 @@ from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.reporting import tabular_figures
 from rommeo_rllib.reporting.figures import save
-from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
+from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good, success_rate
 from rommeo_rllib.reporting.tabular_figures import Trace
 from rommeo_rllib.tabular import LEARNERS, History, PayoffPlay, converged, make_learners
 from rommeo_rllib.tabular.learner import positive_int
@@ -180,9 +180,7 @@ def _lead(history: History) -> dict[str, float | None]:
     for key, curves in (("rho", history.opponent_models), ("pi", history.policies)):
         is_above = np.stack([curve[..., 0] > 0.8 for curve in curves], axis=1)
         first = np.where(is_above.any(0), is_above.argmax(0) + 1.0, np.inf)
-        # The episodes at the end that are all above.
-        lasting = np.logical_and.accumulate(is_above[::-1]).sum(0)
-        stays = np.where(lasting > 0, len(is_above) - lasting + 1.0, np.inf)
+        stays = first_for_good(is_above) + 1.0
         for what, episodes in (("passes", first), ("stays_above", stays)):
             median = float(np.median(episodes))
             medians[f"{key}_{what}_0.8"] = median if np.isfinite(median) else None

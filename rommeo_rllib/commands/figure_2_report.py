@@ -12,7 +12,7 @@ from rommeo_rllib.commands import train_figures
 from rommeo_rllib.commands.figure_2 import OURS, THRESHOLD
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.reporting.figures import plot_curves, save
-from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
+from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, first_for_good, success_rate
 
 Runs: TypeAlias = list[SeedRun]
 
@@ -71,9 +71,8 @@ def last_means(run: SeedRun, metric: str) -> list[float]:
 
 def episodes_to_stay_above(run: SeedRun, values: np.ndarray, threshold: float) -> float:
     """The episode from which on `values`, (reports,), are above the threshold; or infinity."""
-    below = np.flatnonzero(~(values > threshold))
-    first = below[-1] + 1 if len(below) else 0
-    return float(run.env_steps[first]) if first < len(values) else np.inf
+    first = float(first_for_good(values > threshold))
+    return float(run.env_steps[int(first)]) if np.isfinite(first) else np.inf
 
 
 def rho_lead(runs: Runs) -> dict[str, Any]:

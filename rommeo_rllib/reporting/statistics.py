@@ -75,3 +75,12 @@ def bootstrap_band(
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(values, [tail, 100 - tail], axis=0)
     return np.stack([value, low, high])
+
+
+def first_for_good(holds: np.ndarray) -> np.ndarray:
+    """From which report on something holds to the end: (reports, ...) -> (...), counted from 0.
+
+    Infinity where it does not hold in the last report.
+    """
+    lasting = np.logical_and.accumulate(holds[::-1]).sum(0)
+    return np.where(lasting > 0, float(len(holds)) - lasting, np.inf)

@@ -9,6 +9,7 @@ from rommeo_rllib.reporting.statistics import (
     Interval,
     bootstrap_band,
     bootstrap_mean,
+    first_for_good,
     success_rate,
 )
 
@@ -104,3 +105,10 @@ def test_an_interval_reads_as_value_and_bounds():
     interval = Interval(0.5, 0.25, 0.75)
     assert str(interval) == "0.5 [0.25, 0.75]"
     assert interval.as_dict("rate") == {"rate": 0.5, "low": 0.25, "high": 0.75}
+
+
+def test_what_holds_for_good_is_found_seed_by_seed():
+    never, always, late, lost = [0, 0, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]
+    holds = np.array([never, always, late, lost], bool).T
+    assert first_for_good(holds).tolist() == [np.inf, 0.0, 2.0, np.inf]
+    assert first_for_good(np.zeros(0, bool)) == np.inf
