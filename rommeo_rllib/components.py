@@ -74,9 +74,20 @@ class ComponentGroup:
     action: slice
     parameters: slice
 
+    def actions_in(self, flat: Tensor) -> Tensor:
+        """Their part of flat actions: (..., action size) -> (..., count * size)."""
+        return _part(flat, self.action)
+
     def unflatten(self, flat: Tensor) -> Tensor:
-        """Their part of flat actions: (..., action size) -> (..., count, size)."""
-        return flat[..., self.action].unflatten(-1, (self.count, self.component.size))
+        """The same, one component after the other: (..., action size) -> (..., count, size)."""
+        return self._unflattened(self.actions_in(flat))
+
+    def parameters_in(self, flat: Tensor) -> Tensor:
+        """Their part of all parameters: (..., parameters) -> (..., count, parameters of one)."""
+        return self._unflattened(_part(flat, self.parameters))
+
+    def _unflattened(self, part: Tensor) -> Tensor:
+        return part.unsqueeze(-2) if self.count == 1 else part.unflatten(-1, (self.count, -1))
 
 
 def num_parameters(components: Sequence[ActionComponent]) -> int:
@@ -106,10 +117,9 @@ def squash(components: Sequence[ActionComponent], latent: Tensor) -> Tensor:
     """The actions that latent actions stand for, (..., action size) both."""
     return join(
         [
-            latent[..., g.action].tanh()
-            if g.component.kind == "continuous"
-            else latent[..., g.action]
+            part.tanh() if g.component.kind == "continuous" else part
             for g in group(components)
+            for part in [g.actions_in(latent)]
         ]
     )
 
@@ -125,7 +135,7 @@ def unsquash(components: Sequence[ActionComponent], actions: Tensor) -> Tensor:
         [
             part.clamp(-bound, bound).atanh() if g.component.kind == "continuous" else part
             for g in group(components)
-            for part in [actions[..., g.action]]
+            for part in [g.actions_in(actions)]
         ]
     )
 
@@ -175,6 +185,16 @@ def _grouped(components: tuple[ActionComponent, ...]) -> list[ComponentGroup]:
         )
         action, parameter = action_end, parameter_end
     return groups
+
+
+def _part(flat: Tensor, place: slice) -> Tensor:
+    # Slices cost, with their gradients, as much as what is computed from them.
+    return flat if place.stop - place.start == flat.shape[-1] else flat[..., place]
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over the last axis: (..., n) -> (...); for nothing where n is 1."""
+    return values.squeeze(-1) if values.shape[-1] == 1 else values.sum(-1)
 
 
 def join(parts: list[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Self
 
-from rommeo_rllib.components import ActionComponent, group, join
+from rommeo_rllib.components import ActionComponent, group, join, total
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 
 MIN_STD = 0.01
@@ -67,7 +67,7 @@ class Gaussian:
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density of `latent`: (..., size) -> (...)."""
-        return self._log_density(latent, (latent - self.mean) / self.std).sum(-1)
+        return total(self._log_density(latent, (latent - self.mean) / self.std))
 
     def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
         """A sample and its log-density, (..., size) and (...).
@@ -77,7 +77,7 @@ class Gaussian:
         """
         standardised = noise.normal_like(self.mean)
         latent = torch.addcmul(self.mean, self.std, standardised)
-        return latent, self._log_density(latent, standardised).sum(-1)
+        return latent, total(self._log_density(latent, standardised))
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same with another view of mean and standard deviation."""
@@ -89,10 +89,14 @@ class Gaussian:
         """The mean."""
         return self.mean
 
+    _LOG_NORMALISER = -0.5 * math.log(2 * math.pi)
+
     def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
         """Of each dimension; `standardised` is the latent action in units of its own Gaussian."""
-        exponent = torch.add(self.std.log(), standardised.square(), alpha=0.5)
-        return -0.5 * math.log(2 * math.pi) - exponent
+        return self._LOG_NORMALISER - self._energy(latent, standardised)
+
+    def _energy(self, latent: Tensor, standardised: Tensor) -> Tensor:
+        return torch.add(self.std.log(), standardised.square(), alpha=0.5)
 
 
 class SquashedGaussian(Gaussian):
@@ -101,8 +105,11 @@ class SquashedGaussian(Gaussian):
     Log-densities are those of `tanh(latent)` in [-1, 1]^size.
     """
 
-    def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
-        return super()._log_density(latent, standardised) - log_tanh_derivative(latent)
+    _LOG_NORMALISER = Gaussian._LOG_NORMALISER - 2.0 * math.log(2.0)
+
+    def _energy(self, latent: Tensor, standardised: Tensor) -> Tensor:
+        energy = super()._energy(latent, standardised)
+        return torch.add(energy, _quarter_log_tanh_derivative(latent), alpha=4.0)
 
 
 class OneHotCategorical:
@@ -145,9 +152,14 @@ class OneHotCategorical:
 
 
 def log_tanh_derivative(latent: Tensor) -> Tensor:
-    """`log(1 - tanh(u)^2)`, exact for every u and with no epsilon; symmetric in u."""
-    magnitude = latent.abs()
-    return 2.0 * (math.log(2.0) - magnitude - F.softplus(-2.0 * magnitude))
+    """`log(1 - tanh(u)^2)` with no epsilon, for every u."""
+    return 2.0 * math.log(2.0) + 4.0 * _quarter_log_tanh_derivative(latent)
+
+
+def _quarter_log_tanh_derivative(latent: Tensor) -> Tensor:
+    """A quarter of it but for the constant: few calls for what every update computes often."""
+    # With beta -2 this is -softplus(-2u) / 2.
+    return torch.sub(F.softplus(latent, beta=-2.0), latent, alpha=0.5)
 
 
 _DISTRIBUTIONS: dict[str, type[Gaussian] | type[OneHotCategorical]] = {
@@ -178,10 +190,7 @@ class ProductDistribution:
         self.uniform_weight = uniform_weight
         self._groups = group(self.components)
         self._parts: list[ComponentDistribution] = [
-            _DISTRIBUTIONS[g.component.kind](
-                parameters[..., g.parameters].unflatten(-1, (g.count, g.component.num_parameters))
-            )
-            for g in self._groups
+            _DISTRIBUTIONS[g.component.kind](g.parameters_in(parameters)) for g in self._groups
         ]
 
     def unsqueeze(self, dim: int) -> ProductDistribution:

@@ -85,9 +85,9 @@ def decode_actions(space: gym.Space, actions: Tensor, *, env_units: bool = False
         actions: encoded.
         env_units: scale bounded Boxes to their bounds, instead of leaving that to RLlib.
     """
-    parts = _decode_leaves(space, actions, env_units)
     if not is_composite(space):
-        return parts[0]
+        return _decode_leaf_actions(space, actions, env_units)
+    parts = _decode_leaves(space, actions, env_units)
     return torch.cat([part.reshape(*actions.shape[:-1], -1) for part in parts], dim=-1)
 
 
@@ -294,7 +294,7 @@ def _in_env_units(space: gym.Space, action: np.ndarray) -> np.ndarray:
     """A stored action of a leaf; as RLlib's own connector computes it."""
     if isinstance(space, gym.spaces.Box) and space.is_bounded():
         scaled = space.low + (action + 1.0) * (space.high - space.low) / 2.0
-        return np.clip(scaled, space.low, space.high)
+        return np.minimum(np.maximum(scaled, space.low), space.high)  # np.clip is much slower.
     return action
 
 

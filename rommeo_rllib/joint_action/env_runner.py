@@ -34,7 +34,7 @@ from ray.rllib.utils.metrics import (
     SAMPLE_TIMER,
 )
 
-from rommeo_rllib.joint_action.env_guard import guard
+from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS
@@ -151,8 +151,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             super().make_env()
         finally:
             self.config.num_envs_per_env_runner = per_replica
+        self._guard = EnvGuard(self.config.env_time_limit_s)
         for env in self.env.envs if self.env is not None else ():
-            guard(env.unwrapped, self.config.env_time_limit_s)
+            self._guard.guard(env.unwrapped)
 
     def make_module(self) -> None:
         """Makes the policies; each gets a stream of random numbers of its own."""
@@ -190,13 +191,14 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         """Joint steps (see `JointSteps`), or RLlib's episodes where the lean way does not serve."""
         sampler = self._lean_sampler
         if sampler is None or random_actions:
-            episodes = super().sample(
-                num_timesteps=num_timesteps,
-                num_episodes=num_episodes,
-                explore=explore,
-                random_actions=random_actions,
-                force_reset=force_reset,
-            )
+            with self._guard.watching():
+                episodes = super().sample(
+                    num_timesteps=num_timesteps,
+                    num_episodes=num_episodes,
+                    explore=explore,
+                    random_actions=random_actions,
+                    force_reset=force_reset,
+                )
             self.last_env_steps = sum(len(episode) for episode in episodes)
             return episodes
         whole_episodes = self.config.batch_mode == "complete_episodes"
@@ -205,28 +207,28 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         elif num_timesteps is None and num_episodes is None:
             fragment = self.config.get_rollout_fragment_length(self.worker_index)
             num_timesteps = fragment * self.config.num_envs_per_env_runner
-        if force_reset or num_episodes is not None or self._needs_initial_reset:
-            sampler.reset()
-            self._needs_initial_reset = False
         if self._groups is None:
             self._groups = group_policies({i: self.module[i] for i in self._generators})
-        with self.metrics.log_time(SAMPLE_TIMER):
+        with self.metrics.log_time(SAMPLE_TIMER), self._guard.watching():
+            if force_reset or num_episodes is not None or self._needs_initial_reset:
+                sampler.reset()
+                self._needs_initial_reset = False
+            counted = sampler.env_steps
             steps = sampler.sample(
                 self._groups,
                 env_steps=num_timesteps,
                 episodes=num_episodes,
                 explore=self.config.explore if explore is None else explore,
             )
+            self.last_env_steps = sampler.env_steps - counted
         if num_episodes is not None:
             self._needs_initial_reset = True
-        self._log_lean(sampler)
         return steps
 
     def _log_lean(self, sampler: LeanSampler) -> None:
-        """RLlib's metrics; with replicas, env steps are those of one replica."""
+        """RLlib's metrics since the last call; with replicas, env steps of one replica."""
         log = self.metrics.log_value
         env_steps, agent_steps = sampler.take_counts()
-        self.last_env_steps = env_steps
         log(NUM_ENV_STEPS_SAMPLED, env_steps, reduce="sum")
         log(NUM_ENV_STEPS_SAMPLED_LIFETIME, env_steps, reduce="lifetime_sum", with_throughput=True)
         for (agent, policy), count in agent_steps.items():
@@ -252,6 +254,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
 
     def get_metrics(self) -> Any:
         """RLlib's metrics since the last call, and each replica's mean return and length."""
+        if self._lean_sampler is not None:
+            self._log_lean(self._lean_sampler)
         self._log_recent_episodes()
         if self.config.replicas > 1 and all(self._replica_episodes):
             means = np.array([np.mean(episodes, axis=0) for episodes in self._replica_episodes])

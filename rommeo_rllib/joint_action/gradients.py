@@ -24,7 +24,11 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
 
 def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     """The same numbers; what flows back through them is multiplied by `factor`."""
-    return tensor if factor == 1.0 else tensor.detach() + factor * (tensor - tensor.detach())
+    if factor == 1.0 or not tensor.requires_grad:
+        return tensor
+    scaled = tensor.view_as(tensor)  # What flows back to the tensor on other ways stays as it is.
+    scaled.register_hook(lambda gradient: factor * gradient)
+    return scaled
 
 
 def clip_gradients(

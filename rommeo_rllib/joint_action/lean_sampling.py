@@ -75,6 +75,9 @@ class LeanSampler:
         seed: seeds the environments on their first reset, each with one of its own.
         generators: a stream of random numbers for each module id.
         modelled: for each agent its opponents, in order.
+
+    Attributes:
+        env_steps: of replica 0, since counts were last taken.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class LeanSampler:
         self._modelled = modelled
         self._finished: list[EpisodeResult] = []
         self._ended_rows: list[list[Row]] = [[] for _ in range(replicas)]
-        self._env_steps = 0
+        self.env_steps = 0
         self._agent_steps: Counter[tuple[AgentID, str]] = Counter()
 
     def reset(self) -> None:
@@ -116,9 +119,9 @@ class LeanSampler:
         return finished
 
     def take_counts(self) -> tuple[int, Counter[tuple[AgentID, str]]]:
-        """Since the last call: env steps of replica 0, and steps of each (agent, policy)."""
-        counts = self._env_steps, self._agent_steps
-        self._env_steps, self._agent_steps = 0, Counter()
+        """Since the last call: `env_steps`, and replica 0's steps of each (agent, policy)."""
+        counts = self.env_steps, self._agent_steps
+        self.env_steps, self._agent_steps = 0, Counter()
         return counts
 
     def sample(
@@ -220,7 +223,7 @@ class LeanSampler:
             row[agent] = game.waiting[agent] = transition
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1
-        self._env_steps += game.replica == 0
+        self.env_steps += game.replica == 0
         if row:  # There are steps at which everybody waits.
             game.rows.append(row)
         observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)

@@ -63,6 +63,7 @@ class JointActionLearner(GroupedLearner):
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
+        self._targets: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
 
@@ -73,6 +74,7 @@ class JointActionLearner(GroupedLearner):
 
     def _add_groups(self, module_ids: Iterable[str]) -> None:
         self._opponents.clear()
+        self._targets.clear()
         super()._add_groups(module_ids)
 
     def should_module_be_updated(self, module_id: str, multi_agent_batch: Any = None) -> bool:
@@ -130,13 +132,11 @@ class JointActionLearner(GroupedLearner):
             present = [batches[module_id] for module_id in group.ids if module_id in batches]
             # A policy without a batch goes along on another's; it is put back after the step.
             padded = [batches.get(module_id, present[0]) for module_id in group.ids]
-            columns = {
-                name: group.join([torch.as_tensor(one[name]) for one in padded])
-                for name in present[0]
-            }
-        else:
-            columns = {name: torch.as_tensor(column) for name, column in stacked.items()}
-        columns = {n: c.to(self._device, non_blocking=True) for n, c in columns.items()}
+            stacked = {name: group.join([one[name] for one in padded]) for name in present[0]}
+        columns = {
+            name: torch.as_tensor(column).to(self._device, non_blocking=True)
+            for name, column in stacked.items()
+        }
         generators = [self._generators[module_id] for module_id in group.ids]
         return Update(
             group.policy,
@@ -169,12 +169,13 @@ class JointActionLearner(GroupedLearner):
             for module_id in group.ids:
                 if module_id in batches:
                     self._steps_since_report[module_id] += rows
-        gradients = self.compute_gradients({ALL_MODULES: torch.stack(total).sum()})
+        parameters = list(self._params.values())
+        found = torch.autograd.grad(torch.stack(total).sum(), parameters, allow_unused=True)
+        for parameter, gradient in zip(parameters, found, strict=True):
+            parameter.grad = gradient
         if self.distributed:
             self._average_gradients()
-            gradients = {p: p.grad for p in self._params.values()}
-        gradients = {p: g for p, g in gradients.items() if g is not None}
-        self._clip_gradients(gradients)
+        self._clip_gradients()
         for group, update in self._last_updates:
             absent = [i for i, module_id in enumerate(group.ids) if module_id not in batches]
             optimizer = self.get_optimizer(group.ids[0])
@@ -189,11 +190,20 @@ class JointActionLearner(GroupedLearner):
         for group, update in self._last_updates:
             if hasattr(group.policy, "has_learned"):
                 group.policy.has_learned.data.fill_(1.0)
-            tau = update.configs[0].tau
-            for network, target in self.target_networks(group.policy):
+            targets, learned = self._target_parameters(group)
+            if targets:
                 with torch.no_grad():
-                    torch._foreach_lerp_(list(target.parameters()), list(network.parameters()), tau)
+                    torch._foreach_lerp_(targets, learned, update.configs[0].tau)
             self.after_update(update)
+
+    def _target_parameters(self, group: PolicyGroup) -> tuple[list[Tensor], list[Tensor]]:
+        if group.ids[0] not in self._targets:
+            pairs = self.target_networks(group.policy)
+            self._targets[group.ids[0]] = (
+                [p for _, target in pairs for p in target.parameters()],
+                [p for network, _ in pairs for p in network.parameters()],
+            )
+        return self._targets[group.ids[0]]
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
         """Not used: policies are computed together, see `losses`."""
@@ -213,16 +223,15 @@ class JointActionLearner(GroupedLearner):
             parameter.grad = flat[offset : offset + size].view_as(parameter)
             offset += size
 
-    def _clip_gradients(self, gradients: Mapping[Any, Tensor]) -> None:
+    def _clip_gradients(self) -> None:
         """RLlib's `grad_clip`, for each policy and network on its own."""
         for group, update in self._last_updates:
             config = update.configs[0]
             if config.grad_clip is None:
                 continue
             for network in self.get_optimizer(group.ids[0]).param_groups:
-                owned = [p for p in network["params"] if p in gradients]
                 clip_gradients(
-                    [gradients[p] for p in owned],
+                    [p.grad for p in network["params"] if p.grad is not None],
                     config.grad_clip,
                     config.grad_clip_by,
                     stacked=group.stacked,

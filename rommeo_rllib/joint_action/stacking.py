@@ -13,6 +13,7 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,9 +51,9 @@ class PolicyGroup:
             return [(self.ids, self.policy, self.stacked)]
         return [([policy_id], policy, False) for policy_id, policy in self.members.items()]
 
-    def join(self, values: Sequence[Tensor]) -> Tensor:
-        """One tensor a policy -> one for the group."""
-        return torch.stack(list(values)) if self.stacked else values[0]
+    def join(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+        """One array a policy -> one for the group."""
+        return np.stack(columns) if self.stacked else columns[0]
 
     def split(self, value: Tensor) -> dict[str, Tensor]:
         """The group's tensor -> one a policy."""

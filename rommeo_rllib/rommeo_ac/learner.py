@@ -13,7 +13,7 @@ from ray.rllib.core.columns import Columns
 from torch import Tensor, nn
 
 from rommeo_rllib import objective
-from rommeo_rllib.components import broad_latent, squash, unsquash
+from rommeo_rllib.components import broad_latent, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
@@ -94,17 +94,21 @@ class ROMMEOACLearner(JointActionLearner):
 
 @dataclass(frozen=True)
 class _Proposal:
-    """N joint actions of the opponents, for each of B rows.
+    """Joint actions of the opponents for each of B rows: N that are weighted, or a sample.
 
     Attributes:
-        latent: (B, N, action size of all opponents).
-        weights: (B, N).
-        log_prob: of a single sample's components by the opponent model, (B, components).
+        latent: (B, N, action size of all opponents) or, a sample, (B, action size).
+        weights: the opponent model's probabilities of N joint actions, (B, N).
+        log_prob: of a sample's components by the opponent model, (B, components).
     """
 
     latent: Tensor
-    weights: Tensor
+    weights: Tensor | None = None
     log_prob: Tensor | None = None
+
+    def expectation(self, values: Tensor) -> Tensor:
+        """Under the opponent model: (B, N) or, of a sample, (B,) -> (B,)."""
+        return values if self.weights is None else (self.weights * values).sum(-1)
 
 
 class _ROMMEOUpdate:
@@ -133,9 +137,7 @@ class _ROMMEOUpdate:
         self.kl_coeff = update.scheduled(
             lambda config: make_schedule(config.kl_coeff, "kl_coeff", allow_zero=True)
         )
-        # To go with (B,) and (B, N).
-        self.row_kl_coeff = self.kl_coeff.unsqueeze(-1)
-        self.row_alpha = self.alpha.unsqueeze(-1).unsqueeze(-1)
+        self.row_kl_coeff = self.kl_coeff.unsqueeze(-1)  # To go with (B,).
 
     def losses(self) -> Losses:
         """All losses; their sum has for each network the gradient of its own loss.
@@ -195,7 +197,7 @@ class _ROMMEOUpdate:
         metrics = {
             ALPHA: self.alpha,
             KL_COEFF: self.kl_coeff,
-            POLICY_ENTROPY: (proposal.weights * entropy).sum(-1).mean(-1),
+            POLICY_ENTROPY: proposal.expectation(entropy).mean(-1),
             KL_TO_PRIOR: self._kl(opponent_model, self.prior, proposal).mean(-1),
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), present),
             LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), present),
@@ -234,22 +236,19 @@ class _ROMMEOUpdate:
             prior = prior.detach(self.config.prior_uniform_weight)
         proposal = self._propose(opponent_model)
         response_values, _ = self._response_value(observations, proposal.latent, target=True)
-        response_value = (proposal.weights * response_values).sum(-1)
+        response_value = proposal.expectation(response_values)
         kl = self._kl(opponent_model, prior, proposal)
         return objective.sampled_state_value(response_value, kl, self.row_kl_coeff)
 
     def _propose(self, opponent_model: ProductDistribution) -> _Proposal:
-        """N joint actions of the opponents, over which weighted sums are expectations under rho.
+        """All joint actions of the opponents with their probabilities by rho, if they are few.
 
-        Returns:
-            All joint actions with their probabilities where they are few enough to be counted;
-            else one sample, through which gradients flow, with weight 1.
+        Else one sample, through which gradients flow.
         """
         all_joint_actions = self.policy.all_opponent_actions
         if all_joint_actions is None:
             sample, log_prob = opponent_model.rsample_and_log_prob(self.noise)
-            latent = sample.unsqueeze(-2)
-            return _Proposal(latent, torch.ones_like(latent[..., 0]), log_prob)
+            return _Proposal(sample, log_prob=log_prob)
         log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
         return _Proposal(all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp())
 
@@ -262,19 +261,18 @@ class _ROMMEOUpdate:
             The policy's loss and the opponent model's, and the policy's mean entropy, (B,).
         """
         proposal = self._propose(opponent_model)
-        if self.policy.all_opponent_actions is not None:
-            return self._counted_losses(opponent_model, proposal)
+        if proposal.weights is not None:
+            return self._counted_losses(opponent_model, proposal, proposal.weights)
         latent = proposal.latent
-        rows = latent.shape[-3]
+        rows = latent.shape[-2]
         proposed = max(rows - round(self.config.uniform_opponent_fraction * rows), 1)
         # Each loss is a mean over its own rows: all for the policy, these for the opponent model.
-        answered = scale_gradient(latent[..., :proposed, :, :], rows / proposed)
+        answered = scale_gradient(latent[..., :proposed, :], rows / proposed)
         if proposed < rows:
-            others = latent[..., proposed:, :, :].detach()
+            others = latent[..., proposed:, :].detach()
             uniform = broad_latent(self.policy.opponent_components, others, self.noise)
-            answered = torch.cat([answered, uniform], dim=-3)
+            answered = torch.cat([answered, uniform], dim=-2)
         response_value, entropy = self._response_value(self.observations, answered)
-        response_value, entropy = response_value.squeeze(-1), entropy.squeeze(-1)
         policy_loss = objective.policy_loss(response_value).mean(-1)
         # Its gradient to the opponent model comes through the policy's loss.
         expected = response_value[..., :proposed].detach().mean(-1, keepdim=True)
@@ -295,15 +293,14 @@ class _ROMMEOUpdate:
         )
 
     def _counted_losses(
-        self, opponent_model: ProductDistribution, proposal: _Proposal
+        self, opponent_model: ProductDistribution, proposal: _Proposal, weights: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same where all joint actions of the opponents are considered."""
-        weights = proposal.weights
         response_values, entropy = self._response_value(self.observations, proposal.latent)
         fraction = self.config.uniform_opponent_fraction
         answered = (1.0 - fraction) * weights.detach() + fraction / weights.shape[-1]
         policy_loss = (answered * objective.policy_loss(response_values)).sum(-1)
-        response_value = (weights * response_values.detach()).sum(-1)
+        response_value = proposal.expectation(response_values.detach())
         kl = self._kl(opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(response_value, kl, self.row_kl_coeff)
         return policy_loss.mean(-1), opponent_model_loss.mean(-1), (answered * entropy).sum(-1)
@@ -311,43 +308,42 @@ class _ROMMEOUpdate:
     def _response_value(
         self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """E_pi[Q] + alpha H(pi) for each of N opponents' actions, and the policy's entropy.
+        """E_pi[Q] + alpha H(pi) for opponents' actions, and the policy's entropy.
 
         Exact where the agent's own actions can be counted, else from one sample.
 
         Args:
             observations: (B, observation size).
-            opponents_latent: (B, N, action size of all opponents).
+            opponents_latent: (B, action size of all opponents), or N of them, (B, N, action size).
             target: use the target Q-function.
 
         Returns:
-            (B, N) both.
+            (B,) or (B, N) both.
         """
-        policy = self.policy
-        opponents = squash(policy.opponent_components, opponents_latent)
-        opponents = opponents * self.action_mask.unsqueeze(-2)
-        observations = observations.unsqueeze(-2).expand(*opponents.shape[:-1], -1)
+        policy, mask = self.policy, self.action_mask
+        if opponents_latent.ndim > observations.ndim:
+            mask = mask.unsqueeze(-2)
+            observations = observations.unsqueeze(-2).expand(*opponents_latent.shape[:-1], -1)
+        opponents = squash(policy.opponent_components, opponents_latent) * mask
         conditional = policy.policy(observations, opponents)
         if policy.counts_own_actions:
             log_probs = conditional.class_log_probs(policy.all_own_actions)
             q = policy.q(observations, None, opponents, target=target)
-            value = objective.expected_response_value(q, log_probs, self.row_alpha.unsqueeze(-1))
+            value = objective.expected_response_value(q, log_probs, _along(self.alpha, q))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
         latent, log_probs = conditional.rsample_and_log_prob(self.noise)
-        log_prob = log_probs.sum(-1)
+        log_prob = total(log_probs)
         own = squash(policy.own_components, latent)
         q = policy.q(observations, own, opponents, target=target)
-        return objective.sampled_response_value(q, log_prob, self.row_alpha), -log_prob.detach()
+        value = objective.sampled_response_value(q, log_prob, _along(self.alpha, q))
+        return value, -log_prob.detach()
 
     def _kl(
         self, opponent_model: ProductDistribution, prior: ProductDistribution, proposal: _Proposal
     ) -> Tensor:
         """KL(rho || P) over the opponents that are present, (B,)."""
-        latent, log_prob = proposal.latent, proposal.log_prob
-        if log_prob is not None:
-            latent = latent.squeeze(-2)
-        kl = opponent_model.kl_divergence(prior, latent, log_prob)
-        return (kl * self.component_mask).sum(-1)
+        kl = opponent_model.kl_divergence(prior, proposal.latent, proposal.log_prob)
+        return total(kl * self.component_mask)
 
     def _prior_loss(self) -> Tensor:
         """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
@@ -358,7 +354,7 @@ class _ROMMEOUpdate:
             prior = _given(observations, policy.opponent_prior)
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
-        return objective.prior_loss((prior.log_prob(latent) * mask).sum(-1)).mean(-1)
+        return objective.prior_loss(total(prior.log_prob(latent) * mask)).mean(-1)
 
 
 def _given(
@@ -372,6 +368,11 @@ def _given(
     if bool((observations == first).all()):
         return make(first).expand_rows(observations.shape[-2])
     return make(observations)
+
+
+def _along(value: Tensor, like: Tensor) -> Tensor:
+    """A number, or one a policy, to go with rows: () or (policies,) -> (..., 1, 1)."""
+    return value.reshape(*value.shape, *[1] * (like.ndim - value.ndim))
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -267,7 +267,7 @@ def test_another_leading_axis_changes_nothing():
 
 
 def test_a_samples_log_prob_is_the_one_computed_from_the_sample():
-    parameters = parameters_of(MIXED, 6).requires_grad_()
+    parameters = parameters_of(MIXED, 6).double().requires_grad_()
     found = []
     for together in (True, False):
         distribution = ProductDistribution(MIXED, parameters, uniform_weight=0.1)

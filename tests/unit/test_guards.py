@@ -12,16 +12,53 @@ import numpy as np
 import pytest
 
 from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
-from rommeo_rllib.joint_action.env_guard import guard, time_limit
+from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.reporting import finite_or_before
 
 NAN = float("nan")
 
 
-def test_what_takes_too_long_is_stopped_and_named():
-    expected = pytest.raises(TimeoutError, match=r"It has taken longer than 0.05 s")
-    with expected, time_limit(0.05, "It"):
-        time.sleep(5)
+def guarded(limit_s: float) -> tuple[EnvGuard, SimpleNamespace]:
+    """A guard, and an environment whose `step(seconds)` sleeps."""
+
+    def step(seconds: float) -> tuple[dict, dict]:
+        time.sleep(seconds)
+        return {}, {}
+
+    guard, env = EnvGuard(limit_s), SimpleNamespace(reset=lambda: ({}, {}), step=step)
+    guard.guard(env)
+    return guard, env
+
+
+def test_a_call_that_takes_too_long_is_stopped_and_named():
+    guard, env = guarded(0.05)
+    expected = pytest.raises(TimeoutError, match=r"step\(\) has taken longer than 0.05 s")
+    with expected, guard.watching():
+        env.step(5)
+
+
+def test_a_late_call_that_takes_too_long_is_stopped():
+    guard, env = guarded(0.1)
+    begin = time.monotonic()
+    with guard.watching():
+        time.sleep(0.15)
+        with pytest.raises(TimeoutError):
+            env.step(5)
+    assert time.monotonic() - begin < 1.0
+
+
+def test_many_short_calls_may_take_longer_than_one():
+    guard, env = guarded(0.1)
+    with guard.watching():
+        for _ in range(6):
+            env.step(0.03)
+
+
+def test_when_nobody_watches_calls_may_take_long():
+    guard, env = guarded(0.02)
+    with guard.watching():
+        env.step(0)
+    env.step(0.05)
 
 
 def test_an_alarm_that_was_set_before_still_rings():
@@ -29,7 +66,7 @@ def test_an_alarm_that_was_set_before_still_rings():
     before = signal.signal(signal.SIGALRM, lambda *_: rung.append(True))
     timer_before = signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
-        with time_limit(10.0, "It"):
+        with EnvGuard(10.0).watching():
             pass
         time.sleep(0.1)
     finally:
@@ -40,10 +77,11 @@ def test_an_alarm_that_was_set_before_still_rings():
 
 def test_outside_of_the_main_thread_there_is_no_limit():
     reached = []
+    guard, env = guarded(0.01)
 
     def work() -> None:
-        with time_limit(0.01, "It"):
-            time.sleep(0.03)
+        with guard.watching():
+            env.step(0.03)
         reached.append(True)
 
     thread = threading.Thread(target=work)
@@ -57,7 +95,7 @@ def test_outside_of_the_main_thread_there_is_no_limit():
 def test_an_observation_that_is_not_finite_names_its_agent(method, value):
     answer = {"one": np.zeros(2), "other": np.array([0.0, value]), "third": 7}, {}
     env = SimpleNamespace(reset=lambda: answer, step=lambda: answer)
-    guard(env, None)
+    EnvGuard(None).guard(env)
     with pytest.raises(ValueError, match=rf"Agent 'other' received .* {method}\(\)"):
         getattr(env, method)()
 
@@ -65,7 +103,7 @@ def test_an_observation_that_is_not_finite_names_its_agent(method, value):
 def test_what_is_finite_passes_through():
     answer = {"one": np.zeros(2), "other": np.arange(2), "third": {"a": 1}}, {}
     env = SimpleNamespace(reset=lambda: answer, step=lambda: answer)
-    guard(env, 5.0)
+    EnvGuard(5.0).guard(env)
     assert env.reset() is answer
 
 

@@ -101,11 +101,11 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     proposal = own._propose(rho)
     latent, weights = proposal.latent, proposal.weights
     fraction = own.config.uniform_opponent_fraction
-    if policy.all_opponent_actions is None:
+    if weights is None:
         rows = ROWS - round(fraction * ROWS)
         uniform = broad_latent(policy.opponent_components, latent[rows:].detach(), own.noise)
         answered = torch.cat([latent[:rows], uniform])
-        answered_weights = weights.detach()
+        answered_weights = torch.ones(ROWS)
     else:
         rows, answered = ROWS, latent
         answered_weights = (1 - fraction) * weights.detach() + fraction / weights.shape[-1]
@@ -115,8 +115,8 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
         generator.set_state(state)
         with frozen(policy.policy_network):
             model_value, _ = own._response_value(own.observations, answered)
-    policy_loss = -(answered_weights * value).sum(-1).mean()
-    model_value = (weights * model_value).sum(-1)[:rows].mean()
+    policy_loss = -(answered_weights * value).sum() / ROWS
+    model_value = proposal.expectation(model_value)[:rows].mean()
     kl = own._kl(rho, own.prior, proposal).mean()
     return policy_loss, own.kl_coeff * kl - model_value
 
