@@ -26,8 +26,8 @@ test: $(INSTALLED)  ## Run all tests
 
 # Ray pins some packages itself, gymnasium among them: of our constraints torch alone holds here. It
 # comes last, since it may be a version that the package does not ask for.
-test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.56.0
-	test -n "$(RAY)" || { echo "Which Ray? For example: make test-ray RAY=2.56.0"; exit 2; }
+test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.58.0
+	test -n "$(RAY)" || { echo "Which Ray? For example: make test-ray RAY=2.58.0"; exit 2; }
 	test -x .venv-ray-$(RAY)/bin/python || $(PYTHON) -m venv .venv-ray-$(RAY)
 	grep '^torch==' constraints.txt > .venv-ray-$(RAY)/constraints.txt
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt -e '.[dev]'

@@ -11,13 +11,14 @@ the same command goes on where it was, and with a greater `--seeds` adds to what
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -31,24 +32,93 @@ TUNING_SEED, DRAWN_SETTINGS = 1_000, 3
 
 @dataclass(frozen=True)
 class Game:
-    """A game of two players in which each play is a game of its own.
+    """What is played, and for how long.
 
     Attributes:
         env: as registered.
-        solved_above: greedy reward from which on a seed has found the optimum.
+        agents: their ids.
+        solved_above: score from which on a seed counts as solved.
+        score: "play" for an agent's return a play, where each play is a game of its own; "episode"
+            for all agents' return an episode.
+        judged: "greedy" for what the last policies do without exploring, "sampled" for what they
+            did in the latest episodes of training.
+        env_config: of the game.
+        env_steps: length of a run.
+        iteration: env steps of an iteration.
+        steps_per_update: env steps from update to update of all agents.
+        warm_up: env steps before the first update.
+        gamma: discount.
+        evaluation: greedy episodes, and `evaluation_config` what is changed for them.
+        smoothing: latest episodes that count as sampled.
+        lr: range of the learning rates that are drawn, and `alpha` of first temperatures.
+        final_alpha: where ROMMEO-AC's alpha falls to, and `final_kl` its KL weight.
     """
 
     env: str
+    agents: tuple[str, ...]
     solved_above: float
+    score: Literal["play", "episode"] = "play"
+    judged: Literal["greedy", "sampled"] = "greedy"
+    env_config: Mapping[str, Any] = field(default_factory=dict)
+    env_steps: int = 500
+    iteration: int = 50
+    steps_per_update: int = 1
+    warm_up: int = 25
+    gamma: float = 0.0
+    evaluation: int = 1
+    evaluation_config: Mapping[str, Any] = field(default_factory=dict)
+    smoothing: int = 3
+    lr: tuple[float, float] = (1e-3, 2e-2)
+    alpha: tuple[float, float] = (1.0, 50.0)
+    final_alpha: float = 0.1
+    final_kl: float = 1.0
 
 
-GAMES = {
-    "Max of Two Quadratics": Game("max_of_two_quadratics", 9.0),
-    "climbing game": Game("climbing_game", 10.0),
-}
 PLAYERS = ("player_0", "player_1")
-ENV_STEPS = 500
-PLAYS_PER_EPISODE = 25
+PLAYS = Game(
+    "",
+    PLAYERS,
+    0.0,
+    env_config={"plays_per_episode": 25},
+    evaluation_config={"plays_per_episode": 1},
+)
+EPISODES = Game(
+    "",
+    PLAYERS,
+    0.0,
+    score="episode",
+    judged="sampled",
+    env_steps=20_000,
+    iteration=1_000,
+    steps_per_update=2,
+    warm_up=500,
+    gamma=0.95,
+    evaluation=100,
+    smoothing=100,
+    lr=(3e-4, 3e-3),
+)
+GAMES = {
+    "Max of Two Quadratics": replace(PLAYS, env="max_of_two_quadratics", solved_above=9.0),
+    "climbing game": replace(PLAYS, env="climbing_game", solved_above=10.0),
+    "level-based foraging": replace(
+        EPISODES,
+        env="foraging",
+        solved_above=0.5,
+        alpha=(0.005, 0.1),
+        final_alpha=0.002,
+        final_kl=0.002,
+    ),
+    "simple_spread": replace(
+        EPISODES,
+        env="mpe/simple_spread_v3",
+        agents=("agent_0", "agent_1"),
+        solved_above=-30.0,
+        env_config={"N": 2, "max_cycles": 25},
+        alpha=(0.01, 0.5),
+        final_alpha=0.01,
+        final_kl=0.01,
+    ),
+}
 HIDDENS = [64, 64]
 
 
@@ -104,9 +174,9 @@ def compare(title: str, runs: Runs, seeds: int) -> Table:
     headings = (
         "algorithm",
         "setting",
-        "at the optimum",
-        "greedy return",
-        "sampled return",
+        "solved",
+        "greedy",
+        "sampled",
         "CPU s",
     )
     table = Table(*headings, title=title)
@@ -118,30 +188,31 @@ def compare(title: str, runs: Runs, seeds: int) -> Table:
 
 
 def best_setting(title: str, algorithm: str, runs: Runs) -> dict[str, float]:
-    """Of the settings that are tried, the one with the best greedy return."""
+    """Of the settings that are tried, the one with the best score."""
+    game = GAMES[title]
 
     def score(setting: dict[str, float]) -> float:
-        return float(runs.get(title, algorithm, setting, TUNING_SEED)["greedy"])
+        return float(runs.get(title, algorithm, setting, TUNING_SEED)[game.judged])
 
-    return max([{}, *draw_settings(DRAWN_SETTINGS)], key=score)
+    return max([{}, *draw_settings(game, DRAWN_SETTINGS)], key=score)
 
 
-def draw_settings(number: int) -> list[dict[str, float]]:
-    """Random settings, the same for both algorithms and both games."""
+def draw_settings(game: Game, number: int) -> list[dict[str, float]]:
+    """Random settings, the same for both algorithms."""
     rng = np.random.default_rng(0)
 
     def log_uniform(low: float, high: float) -> float:
         return float(f"{np.exp(rng.uniform(np.log(low), np.log(high))):.3g}")
 
-    return [{"lr": log_uniform(1e-3, 2e-2), "alpha": log_uniform(1.0, 50.0)} for _ in range(number)]
+    return [{"lr": log_uniform(*game.lr), "alpha": log_uniform(*game.alpha)} for _ in range(number)]
 
 
 def cells(game: Game, found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The share of seeds at the optimum, returns a play with bootstrap intervals, and the cost."""
+    """The share of seeds that have solved it, scores with bootstrap intervals, and the cost."""
     from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
 
     greedy = [one["greedy"] for one in found]
-    solved = sum(value > game.solved_above for value in greedy)
+    solved = sum(one[game.judged] > game.solved_above for one in found)
     return [
         str(success_rate(solved, len(greedy))),
         str(bootstrap_mean(greedy)),
@@ -151,17 +222,18 @@ def cells(game: Game, found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def run(game: Game, algorithm: str, setting: Mapping[str, float], seed: int) -> dict[str, Any]:
-    """One run: an agent's return a play, greedy at the end and sampled all along; CPU seconds."""
+    """One run: its score, greedy at the end and sampled all along, and CPU seconds."""
+    register(game)
     make = rommeo_config if algorithm == ROMMEO else sac_config
-    config = on_game(make(setting), game).debugging(seed=seed, log_level="ERROR")
+    config = on_game(make(game, setting), game).debugging(seed=seed, log_level="ERROR")
     begin = time.process_time()
     algo = config.build_algo()
     try:
         sampled: list[float] = []
-        while len(sampled) * 2 * PLAYS_PER_EPISODE < ENV_STEPS:
-            sampled.append(per_play(algo.train()["env_runners"]))
+        while len(sampled) * game.iteration < game.env_steps:
+            sampled.append(score(game, algo.train()["env_runners"]))
         seconds = time.process_time() - begin
-        greedy = per_play(algo.evaluate()["env_runners"])
+        greedy = score(game, algo.evaluate()["env_runners"])
     finally:
         algo.stop()
     return {
@@ -172,29 +244,37 @@ def run(game: Game, algorithm: str, setting: Mapping[str, float], seed: int) -> 
     }
 
 
-def per_play(results: Mapping[str, Any]) -> float:
-    """An agent's return a play, mean over the latest episodes."""
+def score(game: Game, results: Mapping[str, Any]) -> float:
+    """Mean over the latest episodes."""
     total, length = results["episode_return_mean"], results["episode_len_mean"]
-    return float(total / length / len(PLAYERS))
+    return float(total if game.score == "episode" else total / length / len(game.agents))
 
 
-def rommeo_config(setting: Mapping[str, float]) -> Any:
+def register(game: Game) -> None:
+    """Registers games that are not this package's own."""
+    if game.env == "foraging":
+        importlib.import_module("rommeo_rllib.tuned_configs.foraging.rommeo_ac")
+    elif game.env.startswith("mpe/"):
+        importlib.import_module("rommeo_rllib.tuned_configs.mpe.simple_spread")
+
+
+def rommeo_config(game: Game, setting: Mapping[str, float]) -> Any:
     """ROMMEO-AC; a drawn temperature falls over half of the run, and the KL weight with it."""
     from rommeo_rllib import ROMMEOACConfig
 
-    config = ROMMEOACConfig().training(updates_per_env_step=1.0)
+    config = ROMMEOACConfig().training(updates_per_env_step=1.0 / game.steps_per_update)
     if setting:
-        falling = {"initial": setting["alpha"], "decay_steps": ENV_STEPS // 2}
+        falling = {"initial": setting["alpha"], "decay_steps": game.env_steps // 2}
         rates = ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr")
         config.training(
-            alpha={**falling, "final": 0.1},
-            kl_coeff={**falling, "final": 1.0},
+            alpha={**falling, "final": game.final_alpha},
+            kl_coeff={**falling, "final": game.final_kl},
             **dict.fromkeys(rates, setting["lr"]),
         )
     return config.rl_module(model_config={"fcnet_hiddens": HIDDENS})
 
 
-def sac_config(setting: Mapping[str, float]) -> Any:
+def sac_config(game: Game, setting: Mapping[str, float]) -> Any:
     """RLlib's SAC with two Q-functions, its default; a drawn temperature is where it begins.
 
     For continuous actions its Q-function encodes observation and action apart, each by the hidden
@@ -204,7 +284,7 @@ def sac_config(setting: Mapping[str, float]) -> Any:
 
     config = SACConfig().training(
         replay_buffer_config={"type": "MultiAgentEpisodeReplayBuffer"},
-        training_intensity=None,  # One update for each round of sampling, here one env step.
+        training_intensity=None,  # One update for each round of sampling.
     )
     if setting:
         rates = dict.fromkeys(("actor_lr", "critic_lr", "alpha_lr"), setting["lr"])
@@ -221,23 +301,23 @@ def sac_config(setting: Mapping[str, float]) -> Any:
 def on_game(config: Any, game: Game) -> Any:
     """What both have in common."""
     return (
-        config.environment(game.env, env_config={"plays_per_episode": PLAYS_PER_EPISODE})
-        .multi_agent(policies=set(PLAYERS), policy_mapping_fn=lambda agent, *args, **kw: agent)
+        config.environment(game.env, env_config=dict(game.env_config))
+        .multi_agent(policies=set(game.agents), policy_mapping_fn=lambda agent, *args, **kw: agent)
         .training(
-            gamma=0.0,
+            gamma=game.gamma,
             train_batch_size_per_learner=64,
-            num_steps_sampled_before_learning_starts=PLAYS_PER_EPISODE,
+            num_steps_sampled_before_learning_starts=game.warm_up,
         )
-        .env_runners(num_env_runners=0, rollout_fragment_length=1)
+        .env_runners(num_env_runners=0, rollout_fragment_length=game.steps_per_update)
         .evaluation(
             evaluation_interval=10**9,  # Once, at the end.
-            evaluation_duration=1,
-            evaluation_config={"explore": False, "env_config": {"plays_per_episode": 1}},
+            evaluation_duration=game.evaluation,
+            evaluation_config={"explore": False, "env_config": dict(game.evaluation_config)},
         )
         .reporting(
             min_time_s_per_iteration=0,
-            min_sample_timesteps_per_iteration=2 * PLAYS_PER_EPISODE,
-            metrics_num_episodes_for_smoothing=3,
+            min_sample_timesteps_per_iteration=game.iteration,
+            metrics_num_episodes_for_smoothing=game.smoothing,
         )
     )
 

@@ -34,9 +34,11 @@ def test_ray_accepts_the_cluster_file(ray_up):
     assert ray_up["head_node_type"] in ray_up["available_node_types"]
 
 
-def test_all_files_name_the_versions_that_are_installed(ray_up, ray_job):
-    assert f"ray[rllib]=={ray.__version__}" in str(ray_up["setup_commands"])
-    assert ray_job["spec"]["rayClusterSpec"]["rayVersion"] == ray.__version__
+def test_all_files_name_the_versions_that_the_tests_ran_with(ray_up, ray_job):
+    constraints = (CLUSTER.parents[1] / "constraints.txt").read_text().splitlines()
+    (pinned,) = (line.split("==")[1] for line in constraints if line.startswith("ray=="))
+    assert f"ray[rllib]=={pinned}" in str(ray_up["setup_commands"])
+    assert ray_job["spec"]["rayClusterSpec"]["rayVersion"] == pinned
     for file in ("ray-up.yaml", "kuberay.yaml"):
         assert rommeo_rllib.__version__ in (CLUSTER / file).read_text()
 
