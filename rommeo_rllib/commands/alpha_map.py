@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.sweep_figures import write_pictures
@@ -116,9 +117,7 @@ class AlphaMap:
         )
 
     def _check(self) -> None:
-        for option, value in (("--seeds", self.seeds), ("--stop-steps", self.stop_steps)):
-            if value < 1:
-                raise UsageError(f"{option} {value}: allowed: at least 1.")
+        options.require_counts(self, "seeds", "stop_steps")
         for option, given, allowed in (
             ("--settings", self.settings, CONFIGURATIONS),
             ("--surfaces", self.surfaces, SURFACES),

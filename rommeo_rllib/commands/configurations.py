@@ -97,8 +97,13 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
         path, text = split_setting("--set", setting)
         inner = path.split(".")[1:]
         attribute = attribute_of(config, path, f"--set {setting}")
-        value = replaced(getattr(config, attribute), inner, literal(text), f"--set {setting}")
-        setattr(config, attribute, value)
+        current, value = getattr(config, attribute), literal(text)
+        # "auto" is a value of several keys that else take numbers.
+        is_text = isinstance(value, str) and value != "auto"
+        if is_text and isinstance(current, int | float) and not inner:
+            allowed = "True or False" if isinstance(current, bool) else "a number"
+            raise UsageError(f"--set {setting}: allowed: {allowed}, such as {current!r}.")
+        setattr(config, attribute, replaced(current, inner, value, f"--set {setting}"))
 
 
 def split_setting(option: str, text: str) -> tuple[str, str]:

@@ -57,8 +57,8 @@ class CrossPlay:
         """Plays all pairs, then reports."""
         if len(self.checkpoints) < 2:
             raise UsageError(f"{len(self.checkpoints)} checkpoints: allowed: at least 2.")
-        if self.episodes < 1:
-            raise UsageError(f"--episodes {self.episodes}: allowed: at least 1.")
+        options.require_counts(self, "episodes")
+        options.require_seed(self.seed)
         import_ray_quietly()
         if self.load is not None:
             configurations.import_file(str(self.load))

@@ -68,8 +68,8 @@ class Evaluate:
 
     def run(self, console: Console) -> None:
         """Plays, then reports."""
-        if self.episodes < 1:
-            raise UsageError(f"--episodes {self.episodes}: allowed: at least 1.")
+        options.require_counts(self, "episodes")
+        options.require_seed(self.seed)
         import_ray_quietly()
         if self.load is not None:
             configurations.import_file(str(self.load))

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import rommeo_rllib
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.reporting import tabular_figures
@@ -59,6 +60,7 @@ class Figure1:
 
     def run(self, console: Console) -> None:
         """Reproduces the figure and prints its table."""
+        options.require_seed(self.seed)
         try:
             written = run(self, console)
         except ValueError as error:

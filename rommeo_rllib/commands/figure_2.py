@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rommeo_rllib
-from rommeo_rllib.commands import configurations
+from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.train import raise_if_failed, replicas_to_use, with_seeds
@@ -76,9 +76,8 @@ class Figure2:
             raise_if_failed(grid, str(out / "trials"))
 
     def _check(self) -> None:
-        for option, value in (("--seeds", self.seeds), ("--episodes", self.episodes)):
-            if value < 1:
-                raise UsageError(f"{option} {value}: allowed: at least 1.")
+        options.require_counts(self, "seeds", "episodes")
+        options.require_seed(self.seed, self.seeds)
         if self.surface not in SURFACES:
             raise UsageError(unknown_name_message("--surface", self.surface, SURFACES))
         for name in self.algorithms:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
+from rommeo_rllib.commands.errors import UsageError
+
 Configuration: TypeAlias = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")
 ]
@@ -43,3 +45,19 @@ Changes: TypeAlias = Annotated[
     tyro.conf.UseAppendAction,
     tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(default: none)"),
 ]
+
+_GREATEST_SEED = 2**32 - 1  # Environments take no greater one.
+
+
+def require_counts(command: object, *fields: str) -> None:
+    """Raises a UsageError unless these options of a command, where given, are at least 1."""
+    for name in fields:
+        value = getattr(command, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: allowed: at least 1.")
+
+
+def require_seed(seed: int, number: int = 1) -> None:
+    """Raises a UsageError unless `--seed` and those that count up from it are seeds."""
+    if not 0 <= seed <= _GREATEST_SEED - number + 1:
+        raise UsageError(f"--seed {seed}: allowed: 0 to {_GREATEST_SEED - number + 1}.")

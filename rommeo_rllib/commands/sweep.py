@@ -164,15 +164,10 @@ class Sweep:
                 "Nothing to sweep: give values by --alpha, by --initial and --decay-steps, by "
                 "--grid or by --search."
             )
-        for option, value in (
-            ("--num-samples", self.num_samples),
-            ("--points", self.points),
-            ("--replicas", self.replicas),
-            ("--stop-steps", self.stop_steps),
-            ("--perturb-every", self.perturb_every),
-        ):
-            if value is not None and value < 1:
-                raise UsageError(f"{option} {value}: allowed: at least 1.")
+        options.require_counts(
+            self, "num_samples", "points", "replicas", "stop_steps", "perturb_every"
+        )
+        options.require_seed(self.seed, self.num_samples)
         if self.method != "random" and (grids or not search):
             raise UsageError(f"--method {self.method} chooses values by --search, and by it alone.")
         if self.method == "pbt" and self.asha:

@@ -66,13 +66,8 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Trains, then reports."""
-        for option, value in (
-            ("--num-samples", self.num_samples),
-            ("--replicas", self.replicas),
-            ("--stop-steps", self.stop_steps),
-        ):
-            if value is not None and value < 1:
-                raise UsageError(f"{option} {value}: allowed: at least 1.")
+        options.require_counts(self, "num_samples", "replicas", "stop_steps")
+        options.require_seed(self.seed, self.num_samples)
         configuration = self._configuration()
         with quiet_ray():
             name = self.name or default_name(configuration.name)
