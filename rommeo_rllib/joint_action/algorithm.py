@@ -129,16 +129,36 @@ class JointActionAlgorithm(Algorithm):
             self.env_runner.share(self.learner_group._learner.groups)
 
     def add_module(self, *args: Any, **kwargs: Any) -> Any:
-        """Adds a policy, as RLlib does."""
+        """Adds a policy, as RLlib does; it takes part from the next episodes on.
+
+        Raises:
+            ValueError: with replicas, whose policies cannot be changed.
+        """
+        self._refuse_replicas("add_module")
         spec = super().add_module(*args, **kwargs)
-        self._share_policies()
+        self._policies_have_changed()
         return spec
 
     def remove_module(self, *args: Any, **kwargs: Any) -> Any:
-        """Removes a policy, as RLlib does."""
+        """Removes a policy, as RLlib does; map its agents to another one.
+
+        Raises:
+            ValueError: with replicas, whose policies cannot be changed.
+        """
+        self._refuse_replicas("remove_module")
         spec = super().remove_module(*args, **kwargs)
-        self._share_policies()
+        self._policies_have_changed()
         return spec
+
+    def _refuse_replicas(self, method: str) -> None:
+        if self.config.replicas > 1:
+            raise ValueError(f"`replicas` is {self.config.replicas}; allowed for {method}(): 1.")
+
+    def _policies_have_changed(self) -> None:
+        for group in (self.env_runner_group, self.eval_env_runner_group):
+            if group is not None:
+                group.foreach_env_runner(lambda env_runner: env_runner.follow_policies())
+        self._share_policies()
 
     def __repr__(self) -> str:
         # RLlib's own fails where the constructor did, and so hides the reason.

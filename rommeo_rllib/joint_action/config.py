@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import secrets
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -322,13 +323,19 @@ class JointActionConfig(AlgorithmConfig):
         module_class = self.get_default_rl_module_spec().module_class
         return bool(getattr(module_class, "TRAINS_CENTRALLY", False))
 
-    def stream_key(self, module_id: str) -> tuple[int, int]:
+    def stream_key(self, module_id: str, *, added: bool = False) -> tuple[int, int]:
         """Numbers that tell a policy's random numbers from all other policies'.
 
         They depend on the seed and the policy only; without a seed they are random.
+
+        Args:
+            module_id: the policy, or one of its replicas.
+            added: the policy has been added to others, one of which may have had its place.
         """
-        policy, replica = split_id(module_id, self.policies)
         seed = secrets.randbits(31) if self.seed is None else self.seed
+        if added:
+            return seed, zlib.crc32(module_id.encode())
+        policy, replica = split_id(module_id, self.policies)
         return seed + replica, sorted(self.policies).index(policy)
 
     def _policy_of(self, agent: Any) -> str | None:

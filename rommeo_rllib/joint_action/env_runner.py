@@ -125,7 +125,14 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         super().__init__(config=config, **kwargs)
         self.last_env_steps = 0
         self._lean_sampler: LeanSampler | None = None
-        if self.env is not None and samples_plainly(self.config) and _all_ours(self.module):
+        self._choose_way_of_sampling()
+
+    def _choose_way_of_sampling(self) -> None:
+        if self.env is None or not (samples_plainly(self.config) and _all_ours(self.module)):
+            self._lean_sampler = None
+        elif self._lean_sampler is not None:
+            self._lean_sampler.policy_mapping_fn = self.config.policy_mapping_fn
+        else:
             self._lean_sampler = LeanSampler(
                 [env.unwrapped for env in self.env.envs],
                 self.config.replicas,
@@ -158,14 +165,36 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def make_module(self) -> None:
         """Makes the policies; each gets a stream of random numbers of its own."""
         super().make_module()
+        for module_id in self._joint_action_policies():
+            self._give_noise(module_id, added=False)
+
+    def follow_policies(self) -> None:
+        """Takes up that policies, or who plays them, have changed since they were made.
+
+        Present episodes go on, unless they are played by a policy that is there no more.
+        """
+        present = self._joint_action_policies()
+        gone = self._generators.keys() - set(present)
+        for module_id in gone:
+            del self._generators[module_id]
+        for module_id in present:
+            if module_id not in self._generators:
+                self._give_noise(module_id, added=True)
+        self._groups = None
+        sampled_leanly = self.samples_leanly
+        self._choose_way_of_sampling()
+        self._needs_initial_reset |= bool(gone) or self.samples_leanly != sampled_leanly
+
+    def _joint_action_policies(self) -> list[str]:
+        module_ids = list(self.module.keys())
+        return [i for i in module_ids if isinstance(self.module[i], JointActionPolicy)]
+
+    def _give_noise(self, module_id: str, *, added: bool) -> None:
         worker = (self.worker_index or 0) + (_EVALUATION if self.config.in_evaluation else 0)
-        for module_id in self.module.keys():  # noqa: SIM118 (a MultiRLModule is no dict)
-            policy = self.module[module_id]
-            if isinstance(policy, JointActionPolicy):
-                key = self.config.stream_key(module_id)
-                generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self._device)
-                self._generators[module_id] = generator
-                policy.noise = PolicyNoise([generator], stacked=False)
+        key = self.config.stream_key(module_id, added=added)
+        generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self._device)
+        self._generators[module_id] = generator
+        self.module[module_id].noise = PolicyNoise([generator], stacked=False)
 
     def share(self, groups: list[PolicyGroup]) -> None:
         """Acts, from now on, with a learner's policies; weights need not be handed over.
@@ -353,7 +382,6 @@ _SAMPLING_KEYS = [
     "count_steps_by",
     "gym_env_vectorize_mode",
     "lean_sampling",
-    "observation_filter",
     "restart_failed_sub_environments",
 ]
 """Keys that, changed by the user, call for RLlib's own way of sampling."""

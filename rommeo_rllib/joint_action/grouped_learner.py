@@ -65,7 +65,7 @@ class GroupedLearner(TorchLearner):
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
         """For a policy that is added later: a group of its own."""
-        self._add_groups([module_id])
+        self._add_groups([module_id], added=True)
 
     def remove_module(self, module_id: str, **kwargs: Any) -> Any:
         """Removes a policy; optimizers of those that were computed with it start afresh."""
@@ -81,7 +81,7 @@ class GroupedLearner(TorchLearner):
         self._add_groups(i for group in affected for i in group.ids if i != module_id)
         return spec
 
-    def _add_groups(self, module_ids: Iterable[str]) -> None:
+    def _add_groups(self, module_ids: Iterable[str], *, added: bool = False) -> None:
         # Opponents of another kind do not learn here.
         policies = {
             module_id: self.module[module_id]
@@ -93,7 +93,7 @@ class GroupedLearner(TorchLearner):
             self._groups.append(group)
             self._register_optimizer(group)
             for module_id in group.ids:
-                self._generators[module_id] = self._seeded_generator(module_id)
+                self._generators[module_id] = self._seeded_generator(module_id, added)
 
     def _register_optimizer(self, group: PolicyGroup) -> None:
         """One optimizer for all networks of a group, since each costs time of its own."""
@@ -114,10 +114,10 @@ class GroupedLearner(TorchLearner):
             params=[p for network in networks.values() for p in network.parameters],
         )
 
-    def _seeded_generator(self, module_id: str) -> Generator:
+    def _seeded_generator(self, module_id: str, added: bool) -> Generator:
         # Several learners start from equal networks; their noise differs.
         rank = torch.distributed.get_rank() if self.distributed else 0
-        key = self.config.stream_key(module_id)
+        key = self.config.stream_key(module_id, added=added)
         return seeded_generator(*key, _LEARNER_STREAM, rank, device=self._device)
 
     @property

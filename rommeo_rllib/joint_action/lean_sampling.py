@@ -77,6 +77,7 @@ class LeanSampler:
         modelled: for each agent its opponents, in order.
 
     Attributes:
+        policy_mapping_fn: as given; a new one holds from the next episodes on.
         env_steps: of replica 0, since counts were last taken.
     """
 
@@ -99,7 +100,7 @@ class LeanSampler:
             for index, env in enumerate(envs)
         ]
         self._replicas = replicas
-        self._policy_mapping_fn = policy_mapping_fn
+        self.policy_mapping_fn = policy_mapping_fn
         self._generators = generators
         self._modelled = modelled
         self._finished: list[EpisodeResult] = []
@@ -206,7 +207,7 @@ class LeanSampler:
     def _begin_episode(self, game: _Game) -> None:
         observations, _ = game.env.reset(seed=game.seed)
         game.seed = None
-        episode = MultiAgentEpisode(agent_to_module_mapping_fn=self._policy_mapping_fn)
+        episode = MultiAgentEpisode(agent_to_module_mapping_fn=self.policy_mapping_fn)
         game.policies = _PolicyOfAgent(episode.module_for)
         game.observations = _packed(observations)
         game.returns, game.agent_steps = {}, {}

@@ -72,10 +72,10 @@ class JointActionLearner(GroupedLearner):
         self._last_updates.clear()
         return super().remove_module(module_id, **kwargs)
 
-    def _add_groups(self, module_ids: Iterable[str]) -> None:
+    def _add_groups(self, module_ids: Iterable[str], *, added: bool = False) -> None:
         self._opponents.clear()
         self._targets.clear()
-        super()._add_groups(module_ids)
+        super()._add_groups(module_ids, added=added)
 
     def should_module_be_updated(self, module_id: str, multi_agent_batch: Any = None) -> bool:
         """Whether the policy (all of its replicas alike) is to be trained."""
@@ -182,18 +182,18 @@ class JointActionLearner(GroupedLearner):
             rates = self._learning_rates[optimizer]
             for network, rate in zip(optimizer.param_groups, rates, strict=True):
                 network["lr"] = rate.value(update.env_steps)
-            with kept_as_is(tensors_of(optimizer) if absent else [], absent):
+            targets, learned = self._target_parameters(group)
+            with kept_as_is([*tensors_of(optimizer), *targets] if absent else [], absent):
                 optimizer.step()
+                if targets:
+                    with torch.no_grad():
+                        torch._foreach_lerp_(targets, learned, update.configs[0].tau)
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Moves target networks on."""
+        """What else changes with the clock."""
         for group, update in self._last_updates:
             if hasattr(group.policy, "has_learned"):
                 group.policy.has_learned.data.fill_(1.0)
-            targets, learned = self._target_parameters(group)
-            if targets:
-                with torch.no_grad():
-                    torch._foreach_lerp_(targets, learned, update.configs[0].tau)
             self.after_update(update)
 
     def _target_parameters(self, group: PolicyGroup) -> tuple[list[Tensor], list[Tensor]]:

@@ -65,7 +65,8 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         if OPPONENTS not in self.model_config:
             raise ValueError(
                 f"`model_config` of {type(self).__name__} lacks {OPPONENTS!r}; build the policy "
-                "through its algorithm's config, or from a checkpoint."
+                "through its algorithm's config, or from a checkpoint; to add one, take another's "
+                "spec: RLModuleSpec.from_module(algo.get_module(...))."
             )
         if self.model_config.get("use_lstm"):
             raise ValueError(

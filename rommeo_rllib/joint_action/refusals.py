@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.policy.policy import PolicySpec
 
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.naming import did_you_mean, reject_unknown_keys
@@ -22,12 +23,21 @@ INSTEAD = {
     "shuffle_batch_per_epoch": "Batches are drawn at random from the replay.",
     "model": "Give `.rl_module(model_config={...})`.",
     "optimizer": "All networks are trained by Adam.",
+    "observation_filter": "Give `env_to_module_connector` RLlib's connector MeanStdFilter.",
+    "preprocessor_pref": "An env-to-module connector may rewrite observations.",
+    "num_gpus": "Give `num_gpus_per_learner`.",
+    "remote_worker_envs": "Give `num_env_runners`.",
     "observation_fn": "An env-to-module connector may rewrite observations.",
     "input_": "Learning from recorded data is not supported: joint steps come from an environment.",
     "enable_rl_module_and_learner": "RLlib's old API stack is not supported.",
     "enable_env_runner_and_connector_v2": "RLlib's old API stack is not supported.",
 }
 """Settings of `AlgorithmConfig` that would have no effect, and what to do about each."""
+
+_INSTEAD_OF_POLICY_SPEC = {
+    "config": "`.multi_agent(algorithm_config_overrides_per_module={...})`",
+    "policy_class": "`.rl_module(rl_module_spec=MultiRLModuleSpec(...))`",
+}
 
 ACTION_MASK = "action_mask"
 """The key under which RLlib's examples and PettingZoo's games hold a mask in an observation."""
@@ -40,12 +50,26 @@ def refuse_what_has_no_effect(config: AlgorithmConfig) -> None:
         value, usual = getattr(config, name, None), getattr(default, name, None)
         if value != usual:
             raise ValueError(f"`{name}` is {value!r}; allowed: {usual!r} only. {instead}")
+    _refuse_policy_specs(config.policies)
     runner = config.env_runner_cls
     if runner is not None and not issubclass(runner, JointActionEnvRunner):
         raise ValueError(
             f"`env_runner_cls` is {runner.__name__}; allowed: subclasses of "
             f"{JointActionEnvRunner.__module__}.{JointActionEnvRunner.__name__}."
         )
+
+
+def _refuse_policy_specs(policies: Collection[str] | Mapping[str, Any]) -> None:
+    for policy, spec in policies.items() if isinstance(policies, Mapping) else ():
+        if isinstance(spec, tuple):  # RLlib's own form of them once an algorithm is built.
+            spec = PolicySpec(*spec)
+        for name, instead in _INSTEAD_OF_POLICY_SPEC.items():
+            value = getattr(spec, name, None)
+            if value:
+                raise ValueError(
+                    f"`policies` gives {policy!r} the {name} {value!r}, which would have no "
+                    f"effect; allowed: none. Give {instead}."
+                )
 
 
 def refuse_unknown_model_settings(given: Iterable[str], own: Iterable[str]) -> None:

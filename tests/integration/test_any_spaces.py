@@ -9,6 +9,7 @@ import pytest
 import torch
 from environments import AnySpacesEnv
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
+from ray.rllib.connectors.env_to_module import MeanStdFilter
 from small import assert_finite, own_policy, policy_of, shared_policy
 from torch import nn
 
@@ -44,6 +45,9 @@ OBSERVATIONS: dict[str, Any] = {
     "image": IMAGE,
     "image and more": Dict({"map": IMAGE, "self": SEEN}),
 }
+
+
+FAR = Box(50.0, 51.0, (3,), np.float32)
 
 
 def spaces_config(spaces: dict[str, Any], mapping: Any = own_policy, **model: Any):
@@ -166,3 +170,20 @@ def test_an_image_of_unusual_size_asks_for_filters():
     spaces = {"a": (IMAGE, Discrete(2)), "b": (IMAGE, Discrete(2))}
     with pytest.raises(ValueError, match=r"\(8, 8, 3\); give some, .*conv_filters"):
         spaces_config(spaces, conv_filters=None).build_algo()
+
+
+def test_the_replay_holds_what_connectors_make_of_observations():
+    spaces = {agent: (FAR, Discrete(2)) for agent in "ab"}
+    config = spaces_config(spaces).env_runners(
+        env_to_module_connector=lambda env, spaces, device: MeanStdFilter(multi_agent=True)
+    )
+    algorithm = config.build_algo()
+    try:
+        for _ in range(2):
+            assert_finite(algorithm.train()["learners"]["a"], LOSSES)
+        batch = algorithm.replay_buffer.sample(["a"], 50)["a"]
+    finally:
+        algorithm.stop()
+    for name in ("obs", "new_obs"):
+        assert np.abs(batch[name]).max() < 10
+        assert batch[name].std() == pytest.approx(1.0, abs=0.4)

@@ -13,6 +13,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
+from ray.rllib.policy.policy import Policy, PolicySpec
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
@@ -227,6 +228,9 @@ CHANGED_IN_VAIN = [
     (lambda c: c.training(minibatch_size=9), "`minibatch_size` is 9; .*per_learner"),
     (lambda c: c.training(model={"fcnet_hiddens": [8]}), r"`model` is .*\.rl_module\("),
     (lambda c: c.training(optimizer={"type": "SGD"}), "`optimizer` is .*Adam"),
+    (lambda c: c.env_runners(observation_filter="MeanStdFilter"), "connector MeanStdFilter"),
+    (lambda c: c.env_runners(remote_worker_envs=True), "`num_env_runners`"),
+    (lambda c: c.resources(num_gpus=1), "`num_gpus` is 1; .*num_gpus_per_learner"),
     (lambda c: c.multi_agent(observation_fn=print), "`observation_fn` is .*connector"),
     (lambda c: c.offline_data(input_=["episodes"]), "`input_` is .*recorded data"),
     (
@@ -236,6 +240,14 @@ CHANGED_IN_VAIN = [
         "old API stack",
     ),
     (lambda c: c.env_runners(env_runner_cls=MultiAgentEnvRunner), "`env_runner_cls` is Multi"),
+    (
+        lambda c: c.multi_agent(policies={"player_0": PolicySpec(config={"gamma": 0.5})}),
+        "gives 'player_0' the config .*algorithm_config_overrides_per_module",
+    ),
+    (
+        lambda c: c.multi_agent(policies={"player_0": (Policy, None, None, None)}),
+        "gives 'player_0' the policy_class .*rl_module_spec",
+    ),
     (lambda c: c.rl_module(model_config={"use_attention": True}), "no key 'use_attention'"),
     (lambda c: c.rl_module(model_config={"fcnet_hidens": [8]}), "Did you mean 'fcnet_hiddens'"),
 ]
