@@ -37,7 +37,7 @@ class Game:
     Attributes:
         env: as registered.
         agents: their ids.
-        solved_above: score from which on a seed counts as solved.
+        solved_above: score from which on a seed counts as solved; None if nobody knows.
         score: "play" for an agent's return a play, where each play is a game of its own; "episode"
             for all agents' return an episode.
         judged: "greedy" for what the last policies do without exploring, "sampled" for what they
@@ -56,7 +56,7 @@ class Game:
 
     env: str
     agents: tuple[str, ...]
-    solved_above: float
+    solved_above: float | None = None
     score: Literal["play", "episode"] = "play"
     judged: Literal["greedy", "sampled"] = "greedy"
     env_config: Mapping[str, Any] = field(default_factory=dict)
@@ -78,14 +78,12 @@ PLAYERS = ("player_0", "player_1")
 PLAYS = Game(
     "",
     PLAYERS,
-    0.0,
     env_config={"plays_per_episode": 25},
     evaluation_config={"plays_per_episode": 1},
 )
 EPISODES = Game(
     "",
     PLAYERS,
-    0.0,
     score="episode",
     judged="sampled",
     env_steps=20_000,
@@ -112,7 +110,7 @@ GAMES = {
         EPISODES,
         env="mpe/simple_spread_v3",
         agents=("agent_0", "agent_1"),
-        solved_above=-30.0,
+        env_steps=10_000,
         env_config={"N": 2, "max_cycles": 25},
         alpha=(0.01, 0.5),
         final_alpha=0.01,
@@ -212,9 +210,12 @@ def cells(game: Game, found: Sequence[Mapping[str, Any]]) -> list[str]:
     from rommeo_rllib.reporting.statistics import bootstrap_mean, success_rate
 
     greedy = [one["greedy"] for one in found]
-    solved = sum(one[game.judged] > game.solved_above for one in found)
+    solved = ""
+    if game.solved_above is not None:
+        successes = sum(one[game.judged] > game.solved_above for one in found)
+        solved = str(success_rate(successes, len(found)))
     return [
-        str(success_rate(solved, len(greedy))),
+        solved,
         str(bootstrap_mean(greedy)),
         str(bootstrap_mean([one["sampled"] for one in found])),
         f"{np.mean([one['cpu_s'] for one in found]):.0f}",

@@ -45,7 +45,7 @@ def max_of_two_quadratics_payoff(
     broad = -0.8 * np.square(actions + 5.0).sum(axis=-1) / _DIVISORS[surface]
     narrow = 10.0 - np.square(actions - 5.0).sum(axis=-1)
     best = np.maximum(broad, narrow)
-    return np.stack([best, best], axis=-1)
+    return best[..., np.newaxis].repeat(2, axis=-1)
 
 
 class MaxOfTwoQuadratics(RepeatedGame):

@@ -143,6 +143,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                     agent_action_spaces(self.get_spaces()[INPUT_ENV_SINGLE_SPACES]),
                     self.config.opponent_groups,
                 ),
+                self._device,
             )
 
     @property

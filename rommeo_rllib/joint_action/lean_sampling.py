@@ -75,6 +75,7 @@ class LeanSampler:
         seed: seeds the environments on their first reset, each with one of its own.
         generators: a stream of random numbers for each module id.
         modelled: for each agent its opponents, in order.
+        device: where policies compute.
 
     Attributes:
         policy_mapping_fn: as given; a new one holds from the next episodes on.
@@ -89,6 +90,7 @@ class LeanSampler:
         seed: int | None,
         generators: Mapping[str, torch.Generator],
         modelled: Mapping[AgentID, Sequence[AgentID]],
+        device: torch.device | str | None = None,
     ):
         per_replica = len(envs) // replicas
         self._games = [
@@ -103,6 +105,7 @@ class LeanSampler:
         self.policy_mapping_fn = policy_mapping_fn
         self._generators = generators
         self._modelled = modelled
+        self._device = device
         self._finished: list[EpisodeResult] = []
         self._ended_rows: list[list[Row]] = [[] for _ in range(replicas)]
         self.env_steps = 0
@@ -182,11 +185,35 @@ class LeanSampler:
                 observed = observed.reshape(len(batch), -1, *observed.shape[1:])
                 noise = PolicyNoise([self._generators[i] for i in ids], stacked=stacked)
                 mask = self._opponent_mask(games, batch)
-                chosen = _choose(policy, observed, noise, explore, stacked, mask)
+                chosen = self._choose(policy, observed, noise, explore, stacked, mask)
                 to_env = env_actions(policy.action_space, chosen)
                 for (i, agent), stored, sent in zip(places, chosen, to_env, strict=True):
                     actions[i][agent] = stored, sent
         return actions
+
+    def _choose(
+        self,
+        policy: JointActionPolicy,
+        observed: np.ndarray,
+        noise: PolicyNoise,
+        explore: bool,
+        stacked: bool,
+        opponent_mask: np.ndarray | None,
+    ) -> np.ndarray:
+        """Actions as RLlib stores them, one policy's after the other: (policies * rows, ...).
+
+        What is observed is (policies, rows, ...).
+        """
+        observations = torch.from_numpy(observed if stacked else observed[0])
+        with torch.no_grad():
+            encoded = policy.encode(observations.to(self._device))
+            mask = None
+            if opponent_mask is not None:
+                mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0])
+                mask = mask.to(self._device)
+            actions = policy.choose(encoded, explore, noise, mask)
+            actions = decode_actions(policy.action_space, actions)
+        return (actions.flatten(0, 1) if stacked else actions).cpu().numpy()
 
     def _opponent_mask(
         self, games: Sequence[_Game], batch: Sequence[Sequence[tuple[int, AgentID]]]
@@ -303,30 +330,6 @@ class _PolicyOfAgent(dict):
     def __missing__(self, agent: AgentID) -> str:
         self[agent] = str(self._module_for(agent))
         return self[agent]
-
-
-def _choose(
-    policy: JointActionPolicy,
-    observed: np.ndarray,
-    noise: PolicyNoise,
-    explore: bool,
-    stacked: bool,
-    opponent_mask: np.ndarray | None,
-) -> np.ndarray:
-    """Actions as RLlib stores them, one policy's after the other: (policies * rows, ...).
-
-    What is observed is (policies, rows, ...).
-    """
-    observations = torch.from_numpy(observed if stacked else observed[0])
-    device = next(policy.parameters()).device
-    with torch.no_grad():
-        encoded = policy.encode(observations.to(device))
-        mask = None
-        if opponent_mask is not None:
-            mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0]).to(device)
-        actions = policy.choose(encoded, explore, noise, mask)
-        actions = decode_actions(policy.action_space, actions)
-    return (actions.flatten(0, 1) if stacked else actions).cpu().numpy()
 
 
 def _packed(observations: Mapping[AgentID, Any]) -> dict[AgentID, np.ndarray]:

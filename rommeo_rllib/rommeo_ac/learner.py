@@ -226,11 +226,15 @@ class _ROMMEOUpdate:
 
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
-        policy = self.policy
-        observations = policy.encode(self.batch[Columns.NEXT_OBS])
-        if torch.equal(observations, self.observations):  # As in a game without states.
-            opponent_model, prior = self.opponent_model, self.prior
+        policy, next_observations = self.policy, self.batch[Columns.NEXT_OBS]
+        if torch.equal(next_observations, self.batch[Columns.OBS]):  # As in a game without states.
+            observations, opponent_model, prior = (
+                self.observations,
+                self.opponent_model,
+                self.prior,
+            )
         else:
+            observations = policy.encode(next_observations)
             opponent_model = _given(observations, policy.opponent_model)
             prior = _given(observations, policy.opponent_prior)
             prior = prior.detach(self.config.prior_uniform_weight)
