@@ -113,21 +113,20 @@ def make_config(agents: int = 2, **env_config: Any) -> ROMMEOACConfig:
         .multi_agent(policies=names, policy_mapping_fn=lambda agent_id, *args, **kwargs: agent_id)
         .training(
             gamma=0.95,
-            alpha={"initial": 0.1, "final": 0.005, **falling},
-            kl_coeff={"initial": 0.1, "final": 0.01, **falling},
-            tau=0.01,
-            q_lr=3e-3,
-            policy_lr=3e-3,
-            opponent_model_lr=3e-3,
-            opponent_prior_lr=3e-3,
+            alpha={"initial": 0.0112, "final": 0.002, **falling},
+            kl_coeff={"initial": 0.0112, "final": 0.002, **falling},
+            q_lr=1.3e-3,
+            policy_lr=1.3e-3,
+            opponent_model_lr=1.3e-3,
+            opponent_prior_lr=1.3e-3,
             train_batch_size_per_learner=64,
-            updates_per_env_step=0.25,
+            updates_per_env_step=0.5,
             num_steps_sampled_before_learning_starts=500,
         )
         .rl_module(model_config={"fcnet_hiddens": [64, 64]})
         .reporting(
             min_sample_timesteps_per_iteration=20 * STEPS_PER_EPISODE,
-            metrics_num_episodes_for_smoothing=40,
+            metrics_num_episodes_for_smoothing=100,
         )
         .debugging(seed=0)
     )
