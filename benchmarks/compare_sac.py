@@ -3,7 +3,7 @@
     python benchmarks/compare_sac.py --json benchmarks/compare_sac.json
 
 Each algorithm is tuned by the same search: its own defaults and three random settings, one seed and
-the whole number of env steps each, of which the one with the best greedy return is run with fresh
+the whole number of env steps each, of which the one with the best score is run with fresh
 seeds. Learning rates and the first temperature are drawn from one distribution; SAC then learns its
 temperature, which is all that it offers, and ROMMEO-AC's falls. Every run is stored when it ends;
 the same command goes on where it was, and with a greater `--seeds` adds to what there is.
