@@ -37,6 +37,7 @@ class Game:
     Attributes:
         env: as registered.
         agents: their ids.
+        registered_by: the module that registers it when it is imported.
         solved_above: score from which on a seed counts as solved; None if nobody knows.
         score: "play" for an agent's return a play, where each play is a game of its own; "episode"
             for all agents' return an episode.
@@ -56,6 +57,7 @@ class Game:
 
     env: str
     agents: tuple[str, ...]
+    registered_by: str = "rommeo_rllib"
     solved_above: float | None = None
     score: Literal["play", "episode"] = "play"
     judged: Literal["greedy", "sampled"] = "greedy"
@@ -101,6 +103,7 @@ GAMES = {
     "level-based foraging": replace(
         EPISODES,
         env="foraging",
+        registered_by="rommeo_rllib.tuned_configs.foraging.rommeo_ac",
         solved_above=0.5,
         alpha=(0.005, 0.1),
         final_alpha=0.002,
@@ -109,6 +112,7 @@ GAMES = {
     "simple_spread": replace(
         EPISODES,
         env="mpe/simple_spread_v3",
+        registered_by="rommeo_rllib.tuned_configs.mpe.simple_spread",
         agents=("agent_0", "agent_1"),
         env_steps=10_000,
         env_config={"N": 2, "max_cycles": 25},
@@ -189,10 +193,10 @@ def best_setting(title: str, algorithm: str, runs: Runs) -> dict[str, float]:
     """Of the settings that are tried, the one with the best score."""
     game = GAMES[title]
 
-    def score(setting: dict[str, float]) -> float:
+    def found(setting: dict[str, float]) -> float:
         return float(runs.get(title, algorithm, setting, TUNING_SEED)[game.judged])
 
-    return max([{}, *draw_settings(game, DRAWN_SETTINGS)], key=score)
+    return max([{}, *draw_settings(game, DRAWN_SETTINGS)], key=found)
 
 
 def draw_settings(game: Game, number: int) -> list[dict[str, float]]:
@@ -224,7 +228,7 @@ def cells(game: Game, found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def run(game: Game, algorithm: str, setting: Mapping[str, float], seed: int) -> dict[str, Any]:
     """One run: its score, greedy at the end and sampled all along, and CPU seconds."""
-    register(game)
+    importlib.import_module(game.registered_by)
     make = rommeo_config if algorithm == ROMMEO else sac_config
     config = on_game(make(game, setting), game).debugging(seed=seed, log_level="ERROR")
     begin = time.process_time()
@@ -249,14 +253,6 @@ def score(game: Game, results: Mapping[str, Any]) -> float:
     """Mean over the latest episodes."""
     total, length = results["episode_return_mean"], results["episode_len_mean"]
     return float(total if game.score == "episode" else total / length / len(game.agents))
-
-
-def register(game: Game) -> None:
-    """Registers games that are not this package's own."""
-    if game.env == "foraging":
-        importlib.import_module("rommeo_rllib.tuned_configs.foraging.rommeo_ac")
-    elif game.env.startswith("mpe/"):
-        importlib.import_module("rommeo_rllib.tuned_configs.mpe.simple_spread")
 
 
 def rommeo_config(game: Game, setting: Mapping[str, float]) -> Any:

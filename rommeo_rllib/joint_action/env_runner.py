@@ -128,7 +128,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         self._choose_way_of_sampling()
 
     def _choose_way_of_sampling(self) -> None:
-        if self.env is None or not (samples_plainly(self.config) and _all_ours(self.module)):
+        all_ours = self.env is not None and len(self._joint_action_policies()) == len(self.module)
+        if not (all_ours and samples_plainly(self.config)):
             self._lean_sampler = None
         elif self._lean_sampler is not None:
             self._lean_sampler.policy_mapping_fn = self.config.policy_mapping_fn
@@ -365,13 +366,6 @@ def samples_plainly(config: Any) -> bool:
     plain = type(config)(algo_class=config.algo_class)
     callbacks = [name for name in vars(plain) if name.startswith("callbacks_")]
     return all(getattr(config, name) == getattr(plain, name) for name in _SAMPLING_KEYS + callbacks)
-
-
-def _all_ours(module: Any) -> bool:
-    return module is not None and all(
-        isinstance(module[module_id], JointActionPolicy)
-        for module_id in module.keys()  # noqa: SIM118 (a MultiRLModule is no dict)
-    )
 
 
 _SAMPLING_KEYS = [

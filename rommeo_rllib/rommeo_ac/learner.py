@@ -228,11 +228,8 @@ class _ROMMEOUpdate:
         """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
         policy, next_observations = self.policy, self.batch[Columns.NEXT_OBS]
         if torch.equal(next_observations, self.batch[Columns.OBS]):  # As in a game without states.
-            observations, opponent_model, prior = (
-                self.observations,
-                self.opponent_model,
-                self.prior,
-            )
+            observations = self.observations
+            opponent_model, prior = self.opponent_model, self.prior
         else:
             observations = policy.encode(next_observations)
             opponent_model = _given(observations, policy.opponent_model)
