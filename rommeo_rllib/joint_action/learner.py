@@ -169,7 +169,8 @@ class JointActionLearner(GroupedLearner):
             for module_id in group.ids:
                 if module_id in batches:
                     self._steps_since_report[module_id] += rows
-        parameters = list(self._params.values())
+        # A user's own encoder may be frozen.
+        parameters = [p for p in self._params.values() if p.requires_grad]
         found = torch.autograd.grad(torch.stack(total).sum(), parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, found, strict=True):
             parameter.grad = gradient

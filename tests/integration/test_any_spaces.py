@@ -144,6 +144,28 @@ def test_a_policy_may_have_an_encoder_of_its_own():
         algorithm.stop()
 
 
+class FrozenEncoderPolicy(AveragingPolicy):
+    """With an encoder that was trained before, and is to stay as it is."""
+
+    def build_encoder(self) -> nn.Module:
+        return super().build_encoder().requires_grad_(False)
+
+
+def test_an_encoder_that_is_frozen_stays_as_it_is():
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+    config = spaces_config({"a": (SEEN, Discrete(2)), "b": (SEEN, Discrete(2))}, shared_policy)
+    config.rl_module(rl_module_spec=RLModuleSpec(module_class=FrozenEncoderPolicy))
+    algorithm = config.build_algo()
+    try:
+        encoder = policy_of(algorithm, "shared").encoder
+        before = nn.utils.parameters_to_vector(encoder.parameters()).clone()
+        assert_finite(algorithm.train()["learners"]["shared"], LOSSES)
+        assert torch.equal(nn.utils.parameters_to_vector(encoder.parameters()), before)
+    finally:
+        algorithm.stop()
+
+
 @pytest.mark.parametrize(
     ("spaces", "message"),
     [
