@@ -62,8 +62,8 @@ class OpponentPolicies:
 
         Args:
             observations: for each opponent (B, ...) or, stacked, (policies, B, ...), not encoded.
-            answer: from a policy (or several, stacked) and its observations, encoded,
-                (..., B, observation size), to (..., B, n).
+            answer: from a policy (or several, stacked) and its observations, not encoded,
+                (..., B, ...), to (..., B, n).
 
         Returns:
             One opponent's answer after the other: (B, sum of n) or (policies, B, sum of n).
@@ -79,7 +79,7 @@ class OpponentPolicies:
                     continue
                 inputs = [torch.stack([rows[s][asker] for asker, s in one]) for one in slots]
                 given = torch.stack(inputs) if stacked else inputs[0]
-                answers = answer(policy, policy.encode(given))
+                answers = answer(policy, given)
                 for one, several in zip(slots, answers if stacked else [answers], strict=True):
                     found |= dict(zip(one, several.unbind(0), strict=True))
         by_opponent = [

@@ -108,7 +108,7 @@ class DeterministicPolicy(JointQPolicy):
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
-        return ["target_policy_network", "q_network", "target_q_network"]
+        return [*super().get_non_inference_attributes(), "target_policy_network", "q_network"]
 
     @property
     def policy_input_size(self) -> int:

@@ -44,10 +44,7 @@ class DeterministicLearner(JointActionLearner):
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """The targets of Q and of the policy."""
         policy = cast(DeterministicPolicy, policy)
-        return [
-            (policy.q_network, policy.target_q_network),
-            (policy.policy_network, policy.target_policy_network),
-        ]
+        return [*policy.critic_targets, (policy.policy_network, policy.target_policy_network)]
 
     def policy_loss(
         self, update: Update, observations: Tensor, q: Callable[[Tensor], Tensor]

@@ -22,6 +22,19 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@contextmanager
+def evaluated(network: nn.Module) -> Iterator[None]:
+    """Within it the network computes as in evaluation: its state (running means) stays as it is."""
+    training = [module for module in network.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     """The same numbers; what flows back through them is multiplied by `factor`."""
     if factor == 1.0 or not tensor.requires_grad:
@@ -31,27 +44,27 @@ def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     return scaled
 
 
-def clip_gradients(
+def clipped(
     gradients: Sequence[Tensor], limit: float, by: str, *, stacked: bool = False
-) -> None:
-    """Clips gradients in place as RLlib's `grad_clip_by` says.
+) -> list[Tensor]:
+    """Gradients, of any shapes and layouts in memory, clipped as RLlib's `grad_clip_by` says.
 
     Args:
-        gradients: of one network; stacked, with an axis of policies, clipped one by one.
+        gradients: of one network; stacked, with an axis of policies, clipped one by one. They stay
+            as they are: autograd may give one tensor to several parameters.
         limit: the greatest magnitude.
         by: "value", "norm" (of each tensor) or "global_norm" (of all together).
         stacked: whether there is an axis of policies.
     """
     if by == "value":
-        for gradient in gradients:
-            gradient.clamp_(-limit, limit)
-        return
-    rows = [g.flatten(1) if stacked else g.flatten().unsqueeze(0) for g in gradients]
+        return [gradient.clamp(-limit, limit) for gradient in gradients]
+    rows = [g.reshape(len(g), -1) if stacked else g.reshape(1, -1) for g in gradients]
     norms = torch.stack([row.norm(dim=1) for row in rows])
     if by == "global_norm":
         norms = norms.norm(dim=0, keepdim=True).expand(len(rows), -1)
-    for row, norm in zip(rows, norms, strict=True):
-        row *= (limit / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
+    factors = (limit / (norms + 1e-6)).clamp(max=1.0).unsqueeze(-1)
+    parts = zip(rows, factors, gradients, strict=True)
+    return [(row * factor).reshape(gradient.shape) for row, factor, gradient in parts]
 
 
 def tensors_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:

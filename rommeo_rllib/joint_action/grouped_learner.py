@@ -54,8 +54,10 @@ class GroupedLearner(TorchLearner):
         if self.config.replicas > 1:
             keep_freed_memory()
         if self.distributed:
-            for parameter in self._params:
-                torch.distributed.broadcast(parameter.data, src=0)
+            # Without a seed, each learner has drawn other weights, of targets too.
+            for group in self._groups:
+                for tensor in (*group.policy.parameters(), *group.policy.buffers()):
+                    torch.distributed.broadcast(tensor.data, src=0)
 
     def configure_optimizers(self) -> None:
         """Groups the policies and makes their optimizers."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rommeo_rllib.components import all_actions
+from rommeo_rllib.joint_action.encoding import encode_observations
+from rommeo_rllib.joint_action.gradients import evaluated
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 
 Q_LAYER_NORM = "q_layer_norm"
@@ -24,6 +27,7 @@ class JointQPolicy(JointActionPolicy):
     Subclasses call `build_critic()` in `setup()`.
 
     Attributes:
+        target_encoder: the encoder's target, where there is an encoder, else None.
         counts_own_actions: whether expectations over the own actions are exact; then the Q-network
             has an output for each.
         all_own_actions: where those are made of several choices, all of them, (N, own action size).
@@ -34,6 +38,7 @@ class JointQPolicy(JointActionPolicy):
     def setup(self) -> None:
         """Finds out whether the own actions can be counted."""
         super().setup()
+        self.target_encoder: nn.Module | None = None
         own_actions = None
         if len(self.own_components) > 1:
             own_actions = all_actions(self.own_components, MAX_COUNTED_ACTIONS)
@@ -57,8 +62,33 @@ class JointQPolicy(JointActionPolicy):
         encoder = [] if self.encoder is None else list(self.encoder.parameters())
         return [*self.q_network.parameters(), *encoder]
 
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return ["target_encoder", "target_q_network"]
+
+    @property
+    def critic_targets(self) -> list[tuple[nn.Module, nn.Module]]:
+        """What follows the Q-function's loss slowly: pairs of a module and its target."""
+        pairs: list[tuple[nn.Module, nn.Module]] = [(self.q_network, self.target_q_network)]
+        if self.encoder is not None and self.target_encoder is not None:
+            pairs.append((self.encoder, self.target_encoder))
+        return pairs
+
+    def encode_for_target(self, observations: Any, encoded: Tensor | None = None) -> Tensor:
+        """Observations as target networks see them, (B, observation size).
+
+        Args:
+            observations: as for `encode`.
+            encoded: what `encode` said of them, if it has been asked.
+        """
+        if self.target_encoder is None:
+            return self.encode(observations) if encoded is None else encoded
+        flat = encode_observations(self.observation_space, observations)
+        with evaluated(self.target_encoder):
+            return self.target_encoder(flat.flatten(0, -2)).unflatten(0, flat.shape[:-1])
+
     def build_critic(self) -> None:
-        """Builds the Q-network and its target."""
+        """Builds the Q-network, and targets of it and of the encoder."""
         # One output for each of the actions that are listed, so that expectations over them are
         # exact and cost one pass.
         inputs = self.critic_observation_size + self.critic_opponent_size
@@ -71,6 +101,8 @@ class JointQPolicy(JointActionPolicy):
         layer_norm = self.model_config[Q_LAYER_NORM]
         self.q_network = self.build_network(inputs, outputs, layer_norm=layer_norm)
         self.target_q_network = copy.deepcopy(self.q_network).requires_grad_(False)
+        if self.encoder is not None and not self.inference_only:
+            self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
 
     def q(
         self,

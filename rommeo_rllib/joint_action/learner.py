@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,13 +25,44 @@ from ray.rllib.utils.metrics import (
 from torch import Tensor, nn
 
 from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
-from rommeo_rllib.joint_action.gradients import clip_gradients, tensors_of
+from rommeo_rllib.joint_action.gradients import clipped, tensors_of
 from rommeo_rllib.joint_action.grouped_learner import GroupedLearner
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS, ReplicaBatches, split_id
 from rommeo_rllib.joint_action.stacking import PolicyGroup, kept_as_is
 from rommeo_rllib.joint_action.update import Losses, Metrics, Update
 from rommeo_rllib.noise import PolicyNoise
+
+
+class _Targets:
+    """The target networks of a group of policies.
+
+    Args:
+        pairs: (network, its target).
+
+    Attributes:
+        followers: parameters of targets.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[nn.Module, nn.Module]]):
+        pairs = list(pairs)
+        self.followers: list[Tensor] = [p for _, target in pairs for p in target.parameters()]
+        self._followed: list[Tensor] = [p for network, _ in pairs for p in network.parameters()]
+        # Means of a normalisation, say; modules may replace these tensors.
+        self._with_buffers = [pair for pair in pairs if next(pair[1].buffers(), None) is not None]
+
+    @torch.no_grad()
+    def follow(self, tau: float) -> None:
+        """Moves each parameter by `tau` of the way to its network's, and copies the buffers."""
+        if self.followers:
+            torch._foreach_lerp_(self.followers, self._followed, tau)
+        for network, target in self._with_buffers:
+            for buffer, latest in zip(target.buffers(), network.buffers(), strict=True):
+                buffer.copy_(latest)
+
+
+def _num_rows(columns: Mapping[str, Any]) -> int:
+    return len(next(iter(columns.values()), ()))
 
 
 class JointActionLearner(GroupedLearner):
@@ -60,16 +91,19 @@ class JointActionLearner(GroupedLearner):
         """Builds what :class:`GroupedLearner` does."""
         self._pending_losses: dict[str, list[Losses]] = defaultdict(list)
         self._steps_since_report: dict[str, int] = defaultdict(int)
+        # Of the latest update: the groups with a batch here, and all that were trained.
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
+        self._trained: list[tuple[PolicyGroup, Update]] = []
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
-        self._targets: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
+        self._targets: dict[str, _Targets] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
 
     def remove_module(self, module_id: str, **kwargs: Any) -> Any:
         """Removes a policy; optimizers of those that were computed with it start afresh."""
         self._last_updates.clear()
+        self._trained.clear()
         return super().remove_module(module_id, **kwargs)
 
     def _add_groups(self, module_ids: Iterable[str], *, added: bool = False) -> None:
@@ -113,15 +147,17 @@ class JointActionLearner(GroupedLearner):
             batches = {
                 module_id: columns
                 for module_id, columns in batches.items()
-                if self.should_module_be_updated(module_id, batch)
+                if self.should_module_be_updated(module_id, batch) and _num_rows(columns)
             }
         self._last_updates = [
             (group, self._make_update(group, batches, env_steps))
             for group in self._groups
             if any(module_id in batches for module_id in group.ids)
         ]
-        if self._last_updates:
-            self._gradient_step(batches)
+        self._trained = self._last_updates
+        # All learners take part in a step, whatever their shards hold.
+        if self._last_updates or self.distributed:
+            self._gradient_step(batches, env_steps)
         self.after_gradient_based_update(timesteps=timesteps)
 
     def _make_update(
@@ -131,8 +167,9 @@ class JointActionLearner(GroupedLearner):
         if stacked is None:
             present = [batches[module_id] for module_id in group.ids if module_id in batches]
             # A policy without a batch goes along on another's; it is put back after the step.
-            padded = [batches.get(module_id, present[0]) for module_id in group.ids]
-            stacked = {name: group.join([one[name] for one in padded]) for name in present[0]}
+            padded = [batches.get(module_id, present[0]) for module_id in group.ids if present]
+            names = present[0] if present else ()
+            stacked = {name: group.join([one[name] for one in padded]) for name in names}
         columns = {
             name: torch.as_tensor(column).to(self._device, non_blocking=True)
             for name, column in stacked.items()
@@ -157,7 +194,7 @@ class JointActionLearner(GroupedLearner):
             self._opponents[group.ids[0]] = OpponentPolicies(routes, self._groups, group.stacked)
         return self._opponents[group.ids[0]]
 
-    def _gradient_step(self, batches: Mapping[str, Any]) -> None:
+    def _gradient_step(self, batches: Mapping[str, Any], env_steps: int) -> None:
         total = []
         for group, update in self._last_updates:
             losses = self.losses(update)
@@ -171,72 +208,100 @@ class JointActionLearner(GroupedLearner):
                     self._steps_since_report[module_id] += rows
         # A user's own encoder may be frozen.
         parameters = [p for p in self._params.values() if p.requires_grad]
-        found = torch.autograd.grad(torch.stack(total).sum(), parameters, allow_unused=True)
+        found: Sequence[Tensor | None] = [None] * len(parameters)
+        if total:
+            loss = torch.stack(total).sum()
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, found, strict=True):
             parameter.grad = gradient
+        present: Container[str] = batches
         if self.distributed:
-            self._average_gradients()
+            present = everywhere = self._average_gradients(batches)
+            here = {group.ids[0]: update for group, update in self._last_updates}
+            self._trained = [
+                (group, here.get(group.ids[0]) or self._make_update(group, {}, env_steps))
+                for group in self._groups
+                if not everywhere.isdisjoint(group.ids)
+            ]
         self._clip_gradients()
-        for group, update in self._last_updates:
-            absent = [i for i, module_id in enumerate(group.ids) if module_id not in batches]
+        for group, update in self._trained:
+            absent = [i for i, module_id in enumerate(group.ids) if module_id not in present]
             optimizer = self.get_optimizer(group.ids[0])
             rates = self._learning_rates[optimizer]
             for network, rate in zip(optimizer.param_groups, rates, strict=True):
                 network["lr"] = rate.value(update.env_steps)
-            targets, learned = self._target_parameters(group)
-            with kept_as_is([*tensors_of(optimizer), *targets] if absent else [], absent):
+            targets = self._targets_of(group)
+            with kept_as_is([*tensors_of(optimizer), *targets.followers] if absent else [], absent):
                 optimizer.step()
-                if targets:
-                    with torch.no_grad():
-                        torch._foreach_lerp_(targets, learned, update.configs[0].tau)
+                targets.follow(update.configs[0].tau)
 
     def after_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
         """What else changes with the clock."""
-        for group, update in self._last_updates:
+        for group, update in self._trained:
             if hasattr(group.policy, "has_learned"):
                 group.policy.has_learned.data.fill_(1.0)
             self.after_update(update)
 
-    def _target_parameters(self, group: PolicyGroup) -> tuple[list[Tensor], list[Tensor]]:
+    def _targets_of(self, group: PolicyGroup) -> _Targets:
         if group.ids[0] not in self._targets:
-            pairs = self.target_networks(group.policy)
-            self._targets[group.ids[0]] = (
-                [p for _, target in pairs for p in target.parameters()],
-                [p for network, _ in pairs for p in network.parameters()],
-            )
+            self._targets[group.ids[0]] = _Targets(self.target_networks(group.policy))
         return self._targets[group.ids[0]]
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:
         """Not used: policies are computed together, see `losses`."""
         raise NotImplementedError(f"{type(self).__name__} computes losses in `losses`.")
 
-    def _average_gradients(self) -> None:
-        # A policy may be absent from this learner's shard, but all learners must take part.
-        gradients = [
-            p.grad if p.grad is not None else torch.zeros_like(p) for p in self._params.values()
+    def _average_gradients(self, batches: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Makes the gradients those of all learners' rows together; the policies with any rows.
+
+        Losses are means over rows: each learner's gradients count by the rows of its shard. A
+        policy may be absent from it, but all learners must take part.
+        """
+        counts = [
+            torch.tensor([float(_num_rows(batches.get(i, {}))) for i in group.ids]).to(self._device)
+            for group in self._groups
         ]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        parameters = [
+            (number, parameter)
+            for number, group in enumerate(self._groups)
+            for parameter in self._optimizer_parameters[self.get_optimizer(group.ids[0])]
+            if parameter.requires_grad
+        ]
+        # Each as (policies of its group, numbers).
+        gradients = [
+            (torch.zeros_like(p) if p.grad is None else p.grad).reshape(len(counts[n]), -1)
+            for n, p in parameters
+        ]
+        weighted = [
+            gradient * counts[n].unsqueeze(-1)
+            for (n, _), gradient in zip(parameters, gradients, strict=True)
+        ]
+        flat = torch.cat([*counts, *[gradient.flatten() for gradient in weighted]])
         torch.distributed.all_reduce(flat)
-        flat /= torch.distributed.get_world_size()
-        offset = 0
-        for parameter in self._params.values():
-            size = parameter.numel()
-            parameter.grad = flat[offset : offset + size].view_as(parameter)
-            offset += size
+        parts = iter(flat.split([*map(len, counts), *[g.numel() for g in weighted]]))
+        totals = [next(parts) for _ in counts]
+        for (n, parameter), gradient in zip(parameters, weighted, strict=True):
+            mean = next(parts).view_as(gradient) / totals[n].clamp_min(1.0).unsqueeze(-1)
+            parameter.grad = mean.view_as(parameter)
+        ids = [module_id for group in self._groups for module_id in group.ids]
+        return {i for i, n in zip(ids, torch.cat(totals).tolist(), strict=True) if n}
 
     def _clip_gradients(self) -> None:
         """RLlib's `grad_clip`, for each policy and network on its own."""
-        for group, update in self._last_updates:
+        for group, update in self._trained:
             config = update.configs[0]
             if config.grad_clip is None:
                 continue
             for network in self.get_optimizer(group.ids[0]).param_groups:
-                clip_gradients(
-                    [p.grad for p in network["params"] if p.grad is not None],
+                trained = [p for p in network["params"] if p.grad is not None]
+                gradients = clipped(
+                    [p.grad for p in trained],
                     config.grad_clip,
                     config.grad_clip_by,
                     stacked=group.stacked,
                 )
+                for parameter, gradient in zip(trained, gradients, strict=True):
+                    parameter.grad = gradient
 
     # Reporting.
 

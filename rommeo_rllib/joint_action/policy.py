@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from rommeo_rllib.joint_action.encoding import (
     encode_observations,
     observation_size,
 )
-from rommeo_rllib.joint_action.image_encoder import ImageEncoder, is_image
+from rommeo_rllib.joint_action.gradients import evaluated
+from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
 from rommeo_rllib.joint_action.networks import Network, mlp
 from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces import Opponents
@@ -81,7 +83,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         self.observation_size = observation_size(self.observation_space, "A policy")
         self.encoder = self.build_encoder()
         if self.encoder is not None:
-            with torch.no_grad():
+            with torch.no_grad(), evaluated(self.encoder):
                 features = self.encoder(torch.zeros(1, self.observation_size))
             self.observation_size = features.shape[-1]
         if self.model_config.get(RANDOM_WARM_UP):
@@ -92,12 +94,14 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         """What turns flat observations into features for all networks; None for no change.
 
         RLlib's convolutions for images; a subclass may build anything else. It is trained by the
-        Q-function's loss alone, and all other networks see its features as they are.
+        Q-function's loss alone, and all other networks see its features as they are. It is in
+        training mode (dropout, batch normalisation) in the pass of that loss only. Target networks
+        see the features of a copy that follows it as they follow theirs.
 
         Returns:
             A module from (rows, observation size) to (rows, features).
         """
-        if is_image(self.observation_space, self.model_config):
+        if has_images(self.observation_space, self.model_config):
             return ImageEncoder(self.observation_space, self.model_config)
         return None
 
@@ -120,7 +124,16 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         flat = encode_observations(self.observation_space, observations)
         if self.encoder is None:
             return flat
-        return self.encoder(flat.flatten(0, -2)).unflatten(0, flat.shape[:-1])
+        rows = flat.flatten(0, -2)
+        with nullcontext() if self._encoder_learns() else evaluated(self.encoder):
+            return self.encoder(rows).unflatten(0, flat.shape[:-1])
+
+    def _encoder_learns(self) -> bool:
+        """Whether the encoder is in a pass that trains it; else it computes as in evaluation."""
+        assert self.encoder is not None
+        parameters = list(self.encoder.parameters())
+        is_frozen = bool(parameters) and not any(p.requires_grad for p in parameters)
+        return torch.is_grad_enabled() and not is_frozen
 
     def choose(
         self,

@@ -75,8 +75,11 @@ def group_policies(
 
 
 def is_stackable(policy: JointActionPolicy) -> bool:
-    """Whether all parameters belong to layers that take a leading axis, or to the policy itself."""
-    return all(
+    """Whether all parameters belong to layers that take a leading axis, or to the policy itself.
+
+    An encoder may be anything, and have a state of its own.
+    """
+    return policy.encoder is None and all(
         isinstance(module, STACKABLE) or module is policy
         for module in policy.modules()
         if next(module.parameters(recurse=False), None) is not None

@@ -50,6 +50,7 @@ class Update:
         policy: the networks; stacked ones compute for all policies of the group.
         configs: the configuration of each policy. They differ in schedules at most.
         columns: those of `JointReplayBuffer.sample`, (B, ...) or, stacked, (policies, B, ...).
+            Where all rows went to other learners there are none.
         env_steps: the clock of all schedules, env steps sampled so far.
         noise: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
@@ -70,7 +71,8 @@ class Update:
         distinct = {id(config): config for config in self.configs}
         made = {key: make(config).value(self.env_steps) for key, config in distinct.items()}
         values = [made[id(config)] for config in self.configs]
-        device = next(iter(self.columns.values())).device
+        column = next(iter(self.columns.values()), None)
+        device = None if column is None else column.device
         return torch.tensor(values if self.stacked else values[0], device=device)
 
     def alpha(self) -> Tensor:

@@ -18,7 +18,7 @@ from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, PRIOR
 from rommeo_rllib.joint_action.update import (
@@ -80,8 +80,7 @@ class ROMMEOACLearner(JointActionLearner):
 
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """The Q-function's target."""
-        policy = cast(ROMMEOPolicy, policy)
-        return [(policy.q_network, policy.target_q_network)]
+        return cast(ROMMEOPolicy, policy).critic_targets
 
     def losses(self, update: Update) -> Losses:
         """The losses of all policies of a group."""
@@ -111,6 +110,25 @@ class _Proposal:
         return values if self.weights is None else (self.weights * values).sum(-1)
 
 
+@dataclass(frozen=True)
+class _State:
+    """What B rows are about: the env steps at which actions were taken, or each agent's next one.
+
+    Attributes:
+        observations: as policy and opponent model see them, (B, observation size).
+        critic_observations: as the Q-function in use sees them, of the same shape.
+        component_mask: which opponents' components are there, (B, components).
+        action_mask: the same for their flat actions, (B, action size of all opponents).
+        is_next: whether these are the next steps, for which the target Q-function speaks.
+    """
+
+    observations: Tensor
+    critic_observations: Tensor
+    component_mask: Tensor
+    action_mask: Tensor
+    is_next: bool = False
+
+
 class _ROMMEOUpdate:
     """One batch of B rows at one time: networks, alpha and KL weight.
 
@@ -127,8 +145,12 @@ class _ROMMEOUpdate:
         # An encoder learns from the Q-function's loss alone.
         self.observations = self.encoded.detach()
         self.opponent_actions = batch[OPPONENT_ACTIONS]
-        self.component_mask = policy.opponents.component_mask(batch[OPPONENT_MASK])
-        self.action_mask = policy.opponents.action_mask(batch[OPPONENT_MASK])
+        self.present = _State(
+            self.observations,
+            self.observations,
+            policy.opponents.component_mask(batch[OPPONENT_MASK]),
+            policy.opponents.action_mask(batch[OPPONENT_MASK]),
+        )
         self.temperature = make_alpha(self.config.alpha)
         if isinstance(self.temperature, Auto):
             self.alpha = policy.log_alpha.detach().exp()
@@ -189,18 +211,18 @@ class _ROMMEOUpdate:
 
     def metrics(self) -> Metrics:
         """What a person wants to see, in nats and in the environment's own units."""
-        policy, observations, opponent_model = self.policy, self.observations, self.opponent_model
+        policy, opponent_model = self.policy, self.opponent_model
         proposal = self._propose(opponent_model)
-        _, entropy = self._response_value(observations, proposal.latent)
+        _, entropy = self._response_value(self.present, proposal.latent)
         replayed = unsquash(policy.opponent_components, self.opponent_actions)
-        present = self.component_mask
+        mask = self.present.component_mask
         metrics = {
             ALPHA: self.alpha,
             KL_COEFF: self.kl_coeff,
             POLICY_ENTROPY: proposal.expectation(entropy).mean(-1),
-            KL_TO_PRIOR: self._kl(opponent_model, self.prior, proposal).mean(-1),
-            LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), present),
-            LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), present),
+            KL_TO_PRIOR: self._kl(self.present, opponent_model, self.prior, proposal).mean(-1),
+            LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), mask),
+            LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), mask),
         }
         return metrics | self._means(opponent_model)
 
@@ -225,8 +247,9 @@ class _ROMMEOUpdate:
         return objective.q_loss(q, target).mean(-1)
 
     def _next_value(self) -> Tensor:
-        """Eq. 15, with the target Q-function; opponents absent now are taken to stay absent."""
+        """Eq. 15, with the target Q-function and those opponents who act at the next step."""
         policy, next_observations = self.policy, self.batch[Columns.NEXT_OBS]
+        mask = self.batch[NEXT_OPPONENT_MASK]
         if torch.equal(next_observations, self.batch[Columns.OBS]):  # As in a game without states.
             observations = self.observations
             opponent_model, prior = self.opponent_model, self.prior
@@ -235,10 +258,17 @@ class _ROMMEOUpdate:
             opponent_model = _given(observations, policy.opponent_model)
             prior = _given(observations, policy.opponent_prior)
             prior = prior.detach(self.config.prior_uniform_weight)
+        state = _State(
+            observations,
+            policy.encode_for_target(next_observations, observations),
+            policy.opponents.component_mask(mask),
+            policy.opponents.action_mask(mask),
+            is_next=True,
+        )
         proposal = self._propose(opponent_model)
-        response_values, _ = self._response_value(observations, proposal.latent, target=True)
+        response_values, _ = self._response_value(state, proposal.latent)
         response_value = proposal.expectation(response_values)
-        kl = self._kl(opponent_model, prior, proposal)
+        kl = self._kl(state, opponent_model, prior, proposal)
         return objective.sampled_state_value(response_value, kl, self.row_kl_coeff)
 
     def _propose(self, opponent_model: ProductDistribution) -> _Proposal:
@@ -273,11 +303,11 @@ class _ROMMEOUpdate:
             others = latent[..., proposed:, :].detach()
             uniform = broad_latent(self.policy.opponent_components, others, self.noise)
             answered = torch.cat([answered, uniform], dim=-2)
-        response_value, entropy = self._response_value(self.observations, answered)
+        response_value, entropy = self._response_value(self.present, answered)
         policy_loss = objective.policy_loss(response_value).mean(-1)
         # Its gradient to the opponent model comes through the policy's loss.
         expected = response_value[..., :proposed].detach().mean(-1, keepdim=True)
-        kl = self._kl(opponent_model, self.prior, proposal)
+        kl = self._kl(self.present, opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(expected, kl, self.row_kl_coeff)
         return policy_loss, opponent_model_loss.mean(-1), entropy
 
@@ -285,8 +315,8 @@ class _ROMMEOUpdate:
         return Resampling(
             self.policy,
             self.observations,
-            self.component_mask,
-            self.action_mask,
+            self.present.component_mask,
+            self.present.action_mask,
             self.alpha,
             self.kl_coeff,
             self.config.prior_uniform_weight,
@@ -297,61 +327,66 @@ class _ROMMEOUpdate:
         self, opponent_model: ProductDistribution, proposal: _Proposal, weights: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same where all joint actions of the opponents are considered."""
-        response_values, entropy = self._response_value(self.observations, proposal.latent)
+        response_values, entropy = self._response_value(self.present, proposal.latent)
         fraction = self.config.uniform_opponent_fraction
         answered = (1.0 - fraction) * weights.detach() + fraction / weights.shape[-1]
         policy_loss = (answered * objective.policy_loss(response_values)).sum(-1)
         response_value = proposal.expectation(response_values.detach())
-        kl = self._kl(opponent_model, self.prior, proposal)
+        kl = self._kl(self.present, opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(response_value, kl, self.row_kl_coeff)
         return policy_loss.mean(-1), opponent_model_loss.mean(-1), (answered * entropy).sum(-1)
 
-    def _response_value(
-        self, observations: Tensor, opponents_latent: Tensor, *, target: bool = False
-    ) -> tuple[Tensor, Tensor]:
+    def _response_value(self, state: _State, opponents_latent: Tensor) -> tuple[Tensor, Tensor]:
         """E_pi[Q] + alpha H(pi) for opponents' actions, and the policy's entropy.
 
         Exact where the agent's own actions can be counted, else from one sample.
 
         Args:
-            observations: (B, observation size).
+            state: of B rows.
             opponents_latent: (B, action size of all opponents), or N of them, (B, N, action size).
-            target: use the target Q-function.
 
         Returns:
             (B,) or (B, N) both.
         """
-        policy, mask = self.policy, self.action_mask
+        policy, mask = self.policy, state.action_mask
+        observations, seen_by_q = state.observations, state.critic_observations
         if opponents_latent.ndim > observations.ndim:
             mask = mask.unsqueeze(-2)
-            observations = observations.unsqueeze(-2).expand(*opponents_latent.shape[:-1], -1)
+            rows = opponents_latent.shape[:-1]
+            observations = observations.unsqueeze(-2).expand(*rows, -1)
+            seen_by_q = seen_by_q.unsqueeze(-2).expand(*rows, -1)
         opponents = squash(policy.opponent_components, opponents_latent) * mask
         conditional = policy.policy(observations, opponents)
         if policy.counts_own_actions:
             log_probs = conditional.class_log_probs(policy.all_own_actions)
-            q = policy.q(observations, None, opponents, target=target)
+            q = policy.q(seen_by_q, None, opponents, target=state.is_next)
             value = objective.expected_response_value(q, log_probs, _along(self.alpha, q))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
         latent, log_probs = conditional.rsample_and_log_prob(self.noise)
         log_prob = total(log_probs)
         own = squash(policy.own_components, latent)
-        q = policy.q(observations, own, opponents, target=target)
+        q = policy.q(seen_by_q, own, opponents, target=state.is_next)
         value = objective.sampled_response_value(q, log_prob, _along(self.alpha, q))
         return value, -log_prob.detach()
 
     def _kl(
-        self, opponent_model: ProductDistribution, prior: ProductDistribution, proposal: _Proposal
+        self,
+        state: _State,
+        opponent_model: ProductDistribution,
+        prior: ProductDistribution,
+        proposal: _Proposal,
     ) -> Tensor:
-        """KL(rho || P) over the opponents that are present, (B,)."""
+        """KL(rho || P) over the opponents that act in these rows, (B,)."""
         kl = opponent_model.kl_divergence(prior, proposal.latent, proposal.log_prob)
-        return total(kl * self.component_mask)
+        return total(kl * state.component_mask)
 
     def _prior_loss(self) -> Tensor:
         """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
         policy, batch, prior = self.policy, self.batch, self.fitted_prior
         prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
         if prefix:
-            observations = policy.encode(batch[prefix + Columns.OBS]).detach()
+            with torch.no_grad():
+                observations = policy.encode(batch[prefix + Columns.OBS])
             prior = _given(observations, policy.opponent_prior)
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])

@@ -59,7 +59,7 @@ class ROMMEOPolicy(JointQPolicy):
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
         prior = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
-        return [*prior, "q_network", "target_q_network", "log_alpha"]
+        return [*super().get_non_inference_attributes(), *prior, "q_network", "log_alpha"]
 
     @property
     def fitted_network(self) -> Network:

@@ -16,7 +16,7 @@ from rommeo_rllib.baselines.pr2_ac.learner import PR2ACLearner
 from rommeo_rllib.joint_action.central import OpponentPolicies
 from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, DeterministicPolicy
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
@@ -79,6 +79,7 @@ def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: 
         Columns.TERMINATEDS: (torch.rand(ROWS) < 0.5).float(),
         OPPONENT_ACTIONS: 2.0 * torch.rand(ROWS, 2) - 1.0,
         OPPONENT_MASK: torch.ones(ROWS, 2),
+        NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }
     columns |= {
         PRIOR + name: columns[name] for name in (Columns.OBS, OPPONENT_ACTIONS, OPPONENT_MASK)
@@ -168,7 +169,7 @@ def test_each_opponents_own_policy_answers_alone_and_stacked(widths):
         with torch.no_grad():
             answers = door.answers(
                 seen if group.stacked else [one[0] for one in seen],
-                lambda policy, observed: policy.mu(observed),
+                lambda policy, observed: policy.mu(policy.encode(observed)),
             )
             for index, one in enumerate(group.ids):
                 expected = [
@@ -193,6 +194,7 @@ def test_an_absent_opponents_action_changes_nothing(algorithm):
         for prefix in ("", PRIOR):
             update.columns[prefix + OPPONENT_MASK][:, 1] = 0.0
             update.columns[prefix + OPPONENT_ACTIONS][:, 1] = 0.0
+        update.columns[NEXT_OPPONENT_MASK][:, 1] = 0.0
         for name in (Columns.OBS, Columns.NEXT_OBS):
             update.columns[opponent_column(name, 1)][:] = number
         if algorithm in SECOND_OPPONENTS_MEAN:
@@ -244,3 +246,59 @@ def test_noise_is_of_the_policys_own_scale_and_keeps_actions_within_bounds():
     assert actions[1].abs().max() == 1.0
     assert actions[1].std() > 0.5
     assert policies["b"].noise_scale.item() == 5.0
+
+
+def next_value_by_hand(
+    algorithm: str, policies: dict[str, Any], update: Update, after: torch.Tensor
+) -> torch.Tensor:
+    """V of the next state, (ROWS,); `after` says who acts there, (2,)."""
+    policy, columns = policies["a"], update.columns
+    observed = columns[Columns.NEXT_OBS]
+    noise = seeded_generator(1)
+    if algorithm == "MASQL":
+        particles = update.configs[0].value_particles
+        uniform = 2.0 * torch.empty(ROWS, particles, 3).uniform_(generator=noise) - 1.0
+        joint = uniform * torch.cat([torch.ones(1), after])
+        inputs = torch.cat([observed.unsqueeze(1).expand(-1, particles, -1), joint], -1)
+        q, alpha = policy.target_q_network(inputs).squeeze(-1), update.alpha()
+        return alpha * ((q / alpha).logsumexp(-1) - np.log(particles) + 3 * np.log(2.0))
+    entropy: Any = 0.0
+    if algorithm == "DDPG-OM":
+        others = policy.opponent_model_network(observed).tanh() * after
+        own = policy.target_policy_network(torch.cat([observed, others], -1)).tanh()
+    else:
+        own = policy.target_policy_network(observed).tanh()
+    state = [observed]
+    if algorithm == "MADDPG":
+        seen = [columns[opponent_column(Columns.NEXT_OBS, number)] for number in range(2)]
+        answers = [
+            policies[n].target_policy_network(s).tanh() for n, s in zip("bc", seen, strict=True)
+        ]
+        others = torch.cat(answers, -1) * after
+        state += [one * present for one, present in zip(seen, after, strict=True)]
+    elif algorithm == "PR2-AC":
+        response = policy.opponent_model(observed, own)
+        latent = response.rsample(PolicyNoise([noise], stacked=False))
+        others = latent.tanh() * after
+        entropy = update.alpha() * (response.log_prob(latent) * after).sum(-1)
+    elif algorithm == "DDPG":
+        others = observed[:, :0]
+    return policy.target_q_network(torch.cat([*state, own, others], -1)).squeeze(-1) - entropy
+
+
+@pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+@pytest.mark.parametrize("after", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_the_next_states_value_counts_the_opponents_that_act_there(algorithm, now, after):
+    policies, opponents = central(algorithm)
+    update = make_update(algorithm, policies["a"], opponents)
+    update.columns[OPPONENT_MASK][:] = torch.tensor(now)
+    update.columns[NEXT_OPPONENT_MASK][:] = torch.tensor(after)
+    with torch.no_grad():
+        for policy in policies.values():
+            for name, parameter in policy.named_parameters():
+                if name.startswith("target"):
+                    parameter += 0.1 * torch.randn_like(parameter)
+        found = object.__new__(LEARNERS[algorithm])._next_value(update)
+        expected = next_value_by_hand(algorithm, policies, update, torch.tensor(after))
+    torch.testing.assert_close(found, expected)

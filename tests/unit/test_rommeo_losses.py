@@ -14,8 +14,9 @@ from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import broad_latent
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, OPPONENT_MASK
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
@@ -62,6 +63,7 @@ def make_update(policy: ROMMEOPolicy, constant: bool, **training) -> Update:
         Columns.TERMINATEDS: torch.zeros(ROWS),
         OPPONENT_ACTIONS: torch.cat(others, -1),
         OPPONENT_MASK: torch.ones(ROWS, 2),
+        NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }
     config = ROMMEOACConfig().training(**{"alpha": 0.7, "gamma": 0.9, **training})
     noise = PolicyNoise([seeded_generator(1)], stacked=False)
@@ -111,13 +113,13 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
         answered_weights = (1 - fraction) * weights.detach() + fraction / weights.shape[-1]
     state = generator.get_state()
     with frozen(policy.q_network):
-        value, _ = own._response_value(own.observations, answered.detach())
+        value, _ = own._response_value(own.present, answered.detach())
         generator.set_state(state)
         with frozen(policy.policy_network):
-            model_value, _ = own._response_value(own.observations, answered)
+            model_value, _ = own._response_value(own.present, answered)
     policy_loss = -(answered_weights * value).sum() / ROWS
     model_value = proposal.expectation(model_value)[:rows].mean()
-    kl = own._kl(rho, own.prior, proposal).mean()
+    kl = own._kl(own.present, rho, own.prior, proposal).mean()
     return policy_loss, own.kl_coeff * kl - model_value
 
 
@@ -159,8 +161,8 @@ def test_an_absent_opponents_action_changes_nothing():
     found = []
     for action in (0.1, 0.9):
         update = make_update(policy, constant=False)
-        update.columns[OPPONENT_MASK][:, 1] = 0.0
-        update.columns[OPPONENT_ACTIONS][:, 1] = 0.0
+        for name in (OPPONENT_MASK, NEXT_OPPONENT_MASK, OPPONENT_ACTIONS):
+            update.columns[name][:, 1] = 0.0
         # Its distribution may say what it likes: it is masked.
         with torch.no_grad():
             policy.opponent_model_network[-1].bias[0, 2] = action
@@ -181,3 +183,42 @@ def test_an_agent_does_not_answer_opponents_that_do_not_act():
             parameter.normal_()
         torch.testing.assert_close(policy.act(observations, False, opponent_mask=absent), alone)
         assert (policy.act(observations, False, opponent_mask=present) != everybody).any()
+
+
+@pytest.mark.parametrize("training", [{}, {"kl_coeff": 0.0}, {"opponent_model": RESAMPLED}])
+@pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+@pytest.mark.parametrize("after", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+def test_the_next_states_value_counts_the_opponents_that_act_there(now, after, training):
+    policy = make_policy(DISCRETE)
+    update = make_update(policy, constant=False, **training)
+    columns = update.columns
+    columns[Columns.NEXT_OBS] = torch.rand(ROWS, 2)
+    columns[OPPONENT_MASK][:] = torch.tensor(now)
+    columns[NEXT_OPPONENT_MASK][:] = torch.tensor(after)
+    found = learner._ROMMEOUpdate(update)._next_value()
+    # By hand: both opponents' choices one by one, and what an absent one does is zeros.
+    observed, kl_coeff = columns[Columns.NEXT_OBS], update.configs[0].kl_coeff
+    weight = update.configs[0].prior_uniform_weight
+    with torch.no_grad():
+        rho = policy.opponent_model_network(observed).view(ROWS, 2, 3).softmax(-1)
+        prior = policy.opponent_prior_network(observed).view(ROWS, 2, 3).softmax(-1)
+        prior = (1.0 - weight) * prior + weight / 3
+        expected = torch.zeros(ROWS)
+        for first in range(3):
+            for second in range(3):
+                chosen = torch.eye(3)[[first, second]] * torch.tensor(after).unsqueeze(-1)
+                opponents = chosen.flatten().expand(ROWS, -1)
+                inputs = torch.cat([observed, opponents], -1)
+                pi = policy.policy_network(inputs).softmax(-1)
+                q = policy.target_q_network(inputs)
+                response = (pi * (q - 0.7 * pi.log())).sum(-1)
+                expected += rho[:, 0, first] * rho[:, 1, second] * response
+        kl = (rho * (rho / prior).log()).sum(-1)
+        expected -= kl_coeff * (kl * torch.tensor(after)).sum(-1)
+    torch.testing.assert_close(found.detach(), expected)
+    # What is learned of the present goes by who acts now.
+    losses = learner._ROMMEOUpdate(update).losses()
+    columns[NEXT_OPPONENT_MASK][:] = 1.0
+    others = learner._ROMMEOUpdate(update).losses()
+    for name in losses.keys() - {"q_loss"}:
+        torch.testing.assert_close(losses[name], others[name])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from rommeo_rllib.joint_action.gradients import clip_gradients
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
@@ -134,21 +133,3 @@ def test_rows_are_kept_as_they_are():
     with kept_as_is([tensor], [1, 3]):
         tensor += 1.0
     assert tensor[:, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
-
-
-@pytest.mark.parametrize("by", ["value", "norm", "global_norm"])
-def test_clipping_stacked_gradients_clips_each_policy_on_its_own(by):
-    torch.manual_seed(0)
-    scale = torch.tensor([0.01, 1.0, 100.0])
-    stacked = [torch.randn(3, 4, 2) * scale[:, None, None], torch.randn(3, 5) * scale[:, None]]
-    alone = [[gradient[i].clone() for gradient in stacked] for i in range(3)]
-    clip_gradients(stacked, 1.0, by, stacked=True)
-    for index, gradients in enumerate(alone):
-        before = [gradient.clone() for gradient in gradients]
-        clip_gradients(gradients, 1.0, by)
-        for clipped, own in zip(stacked, gradients, strict=True):
-            torch.testing.assert_close(clipped[index], own)
-        if index == 0:
-            torch.testing.assert_close(gradients, before)
-    total = torch.cat([gradient[2].flatten() for gradient in stacked])
-    assert total.norm() <= 1.001 if by == "global_norm" else total.abs().max() <= 1.001

@@ -19,7 +19,7 @@ from rommeo_rllib.baselines.maddpg.policy import DDPGOMPolicy, MADDPGPolicy
 from rommeo_rllib.joint_action.deterministic import DeterministicPolicy
 from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
@@ -65,8 +65,18 @@ class DDPGLearner(DeterministicLearner):
         return self.stored_opponents(update)
 
     def next_opponents(self, update: Update) -> Tensor:
-        """The same for the next state."""
+        """The same at the next step, of those who act there."""
         return self.stored_opponents(update)
+
+    def next_action(self, update: Update, observations: Tensor, opponents: Tensor) -> Tensor:
+        """What the target policy does at the next step, (B, own action size).
+
+        Args:
+            update: the batch.
+            observations: the agent's next ones, as target networks see them.
+            opponents: what `next_opponents` says, (B, critic opponent size).
+        """
+        return cast(DeterministicPolicy, update.policy).mu(observations, target=True)
 
     def losses(self, update: Update) -> Losses:
         """Q by the Bellman error, the policy by Q's gradient with regard to the action."""
@@ -86,10 +96,11 @@ class DDPGLearner(DeterministicLearner):
 
     def _next_value(self, update: Update) -> Tensor:
         policy = cast(DeterministicPolicy, update.policy)
-        observations = policy.encode(update.columns[Columns.NEXT_OBS])
-        own = policy.mu(observations, update.columns[OPPONENT_MASK], target=True)
+        observations = policy.encode_for_target(update.columns[Columns.NEXT_OBS])
+        others = self.next_opponents(update)
+        own = self.next_action(update, observations, others)
         state = self.critic_observations(update, observations, Columns.NEXT_OBS)
-        return policy.q(state, own, self.next_opponents(update), target=True)
+        return policy.q(state, own, others, target=True)
 
 
 class MADDPGLearner(DDPGLearner):
@@ -98,22 +109,24 @@ class MADDPGLearner(DDPGLearner):
     """
 
     def critic_observations(self, update: Update, observations: Tensor, name: str) -> Tensor:
-        """Everybody's observations."""
-        policy, mask = cast(MADDPGPolicy, update.policy), update.columns[OPPONENT_MASK]
-        return policy.joint_observations(observations, _opponents_observed(update, name), mask)
+        """Everybody's observations, of those who act."""
+        is_next = name == Columns.NEXT_OBS
+        mask = update.columns[NEXT_OPPONENT_MASK if is_next else OPPONENT_MASK]
+        policy = cast(MADDPGPolicy, update.policy)
+        others = _opponents_observed(update, name)
+        return policy.joint_observations(observations, others, mask, target=is_next)
 
     def stored_opponents(self, update: Update) -> Tensor:
         """The replay's actions."""
         return update.columns[OPPONENT_ACTIONS]
 
     def next_opponents(self, update: Update) -> Tensor:
-        """The actions of the opponents' target policies; opponents absent now stay absent."""
+        """The actions of the target policies of those opponents who act at the next step."""
         assert update.opponents is not None
         actions = update.opponents.answers(
-            _opponents_observed(update, Columns.NEXT_OBS),
-            lambda policy, observed: cast(MADDPGPolicy, policy).mu(observed, target=True),
+            _opponents_observed(update, Columns.NEXT_OBS), _target_action
         )
-        return actions * update.policy.opponents.action_mask(update.columns[OPPONENT_MASK])
+        return actions * update.policy.opponents.action_mask(update.columns[NEXT_OPPONENT_MASK])
 
 
 class DDPGOMLearner(DDPGLearner):
@@ -133,22 +146,28 @@ class DDPGOMLearner(DDPGLearner):
 
     def present_opponents(self, update: Update) -> Tensor:
         """The actions that the model predicts."""
-        return self._predicted(update, Columns.OBS)
+        return self._predicted(update, Columns.OBS, OPPONENT_MASK)
 
     def next_opponents(self, update: Update) -> Tensor:
-        """The actions that the model predicts; opponents absent now stay absent."""
-        return self._predicted(update, Columns.NEXT_OBS)
+        """The actions that the model predicts of those who act at the next step."""
+        return self._predicted(update, Columns.NEXT_OBS, NEXT_OPPONENT_MASK)
+
+    def next_action(self, update: Update, observations: Tensor, opponents: Tensor) -> Tensor:
+        """The target policy's answer to what the model, which has no target, predicts."""
+        policy = cast(DDPGOMPolicy, update.policy)
+        return policy.answer(observations, opponents, target=True)
 
     @torch.no_grad()
-    def _predicted(self, update: Update, name: str) -> Tensor:
+    def _predicted(self, update: Update, observed: str, mask: str) -> Tensor:
         policy, columns = cast(DDPGOMPolicy, update.policy), update.columns
-        actions = policy.opponent_model(policy.encode(columns[name]))
-        return actions * policy.opponents.action_mask(columns[OPPONENT_MASK])
+        actions = policy.opponent_model(policy.encode(columns[observed]))
+        return actions * policy.opponents.action_mask(columns[mask])
 
     def losses(self, update: Update) -> Losses:
         """The model's besides: half of the squared error on the latest actions."""
         policy, columns = cast(DDPGOMPolicy, update.policy), update.columns
-        observations = policy.encode(columns[PRIOR + Columns.OBS]).detach()
+        with torch.no_grad():
+            observations = policy.encode(columns[PRIOR + Columns.OBS])
         predicted = policy.opponent_model(observations)
         mask = policy.opponents.action_mask(columns[PRIOR + OPPONENT_MASK])
         error = 0.5 * (predicted - columns[PRIOR + OPPONENT_ACTIONS]).square() * mask
@@ -160,6 +179,12 @@ class DDPGOMLearner(DDPGLearner):
         predicted = policy.opponent_model(policy.encode(update.columns[Columns.OBS]))
         means = mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(predicted))
         return super().policy_metrics(update) | means
+
+
+def _target_action(policy: JointActionPolicy, observations: Tensor) -> Tensor:
+    """What the target policy of an opponent does, given its observations, not encoded."""
+    policy = cast(MADDPGPolicy, policy)
+    return policy.mu(policy.encode_for_target(observations), target=True)
 
 
 def _opponents_observed(update: Update, name: str) -> list[Tensor]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
+import gymnasium as gym
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.deterministic import DeterministicPolicy
 from rommeo_rllib.joint_action.encoding import observation_size
+from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
 
 
 class DDPGPolicy(DeterministicPolicy):
@@ -22,18 +25,64 @@ class DDPGPolicy(DeterministicPolicy):
 
 
 class MADDPGPolicy(DeterministicPolicy):
-    """mu(s) and Q(x, a, o), x being what all agents observe."""
+    """mu(s) and Q(x, a, o), x being what all agents observe.
+
+    Attributes:
+        opponent_encoder: where opponents observe images, what the Q-function sees them through;
+            else None.
+        target_opponent_encoder: its target.
+    """
 
     TRAINS_CENTRALLY = True
+
+    opponent_encoder: nn.Module | None
+    target_opponent_encoder: nn.Module | None
+
+    def build_critic(self) -> None:
+        """Builds the Q-network, and encoders of what the opponents observe."""
+        self.opponent_encoder = self.target_opponent_encoder = None
+        seen = gym.spaces.Tuple(self.opponents.observation_spaces)
+        size = observation_size(seen, "An opponent")
+        if has_images(seen, self.model_config):
+            self.opponent_encoder = ImageEncoder(seen, self.model_config)
+            self.target_opponent_encoder = copy.deepcopy(self.opponent_encoder)
+            self.target_opponent_encoder.requires_grad_(False)
+            with torch.no_grad():
+                size = self.opponent_encoder(torch.zeros(1, size)).shape[-1]
+        self._opponents_observation_size = size
+        super().build_critic()
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        encoders = ["opponent_encoder", "target_opponent_encoder"]
+        return [*super().get_non_inference_attributes(), *encoders]
 
     @property
     def critic_observation_size(self) -> int:
         """The Q-function sees all agents' observations."""
-        spaces = self.opponents.observation_spaces
-        return self.observation_size + sum(observation_size(s, "An opponent") for s in spaces)
+        return self.observation_size + self._opponents_observation_size
+
+    @property
+    def q_parameters(self) -> list[nn.Parameter]:
+        """The encoder of the opponents' observations besides."""
+        encoder = self.opponent_encoder
+        return [*super().q_parameters, *(() if encoder is None else encoder.parameters())]
+
+    @property
+    def critic_targets(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The encoder of the opponents' observations besides."""
+        pairs = super().critic_targets
+        if self.opponent_encoder is not None and self.target_opponent_encoder is not None:
+            pairs.append((self.opponent_encoder, self.target_opponent_encoder))
+        return pairs
 
     def joint_observations(
-        self, observations: Tensor, others: Sequence[Tensor], opponent_mask: Tensor
+        self,
+        observations: Tensor,
+        others: Sequence[Tensor],
+        opponent_mask: Tensor,
+        *,
+        target: bool = False,
     ) -> Tensor:
         """All agents' observations as the Q-function sees them; zeros for absent agents.
 
@@ -41,6 +90,7 @@ class MADDPGPolicy(DeterministicPolicy):
             observations: the agent's own, encoded, (B, observation size).
             others: each opponent's, as they are stored, (B, ...) each.
             opponent_mask: (B, opponents).
+            target: as the target Q-function sees them.
 
         Returns:
             (B, critic observation size).
@@ -50,6 +100,9 @@ class MADDPGPolicy(DeterministicPolicy):
             one * present.unsqueeze(-1)
             for one, present in zip(encoded, opponent_mask.unbind(-1), strict=True)
         ]
+        encoder = self.target_opponent_encoder if target else self.opponent_encoder
+        if encoder is not None:
+            masked = [encoder(torch.cat(masked, dim=-1))]
         return torch.cat([observations, *masked], dim=-1)
 
 
@@ -74,6 +127,17 @@ class DDPGOMPolicy(DeterministicPolicy):
         if opponent_mask is not None:
             predicted = predicted * self.opponents.action_mask(opponent_mask)
         return torch.cat([observations, predicted], dim=-1)
+
+    def answer(self, observations: Tensor, opponents: Tensor, *, target: bool = False) -> Tensor:
+        """The action, given the opponents' actions, (B, own action size).
+
+        Args:
+            observations: encoded, (B, observation size).
+            opponents: (B, their action size).
+            target: use the target network.
+        """
+        network = self.target_policy_network if target else self.policy_network
+        return squash(self.own_components, network(torch.cat([observations, opponents], dim=-1)))
 
     def opponent_model(self, observations: Tensor) -> Tensor:
         """The opponents' predicted actions: (B, observation size) -> (B, their action size)."""

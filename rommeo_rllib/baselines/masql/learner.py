@@ -19,7 +19,7 @@ from rommeo_rllib.baselines.masql.policy import MASQLPolicy
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.update import (
@@ -53,8 +53,7 @@ class MASQLLearner(JointActionLearner):
 
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """The Q-function's target."""
-        policy = cast(MASQLPolicy, policy)
-        return [(policy.q_network, policy.target_q_network)]
+        return cast(MASQLPolicy, policy).critic_targets
 
     def losses(self, update: Update) -> Losses:
         """The Bellman error, and a loss whose gradient moves the sampler in Stein's direction."""
@@ -69,12 +68,13 @@ class MASQLLearner(JointActionLearner):
         }
 
     def _next_value(self, update: Update) -> Tensor:
-        """Soft value of the next state; opponents absent now are taken to stay absent."""
+        """Soft value of the next state, of those opponents who act there."""
         policy, count = cast(MASQLPolicy, update.policy), update.configs[0].value_particles
-        observations = policy.encode(update.columns[Columns.NEXT_OBS])
+        observations = policy.encode_for_target(update.columns[Columns.NEXT_OBS])
         like = observations.new_empty(*observations.shape[:-1], count, policy.joint_action_size)
         uniform = 2.0 * update.noise.uniform_like(like) - 1.0
-        q = policy.joint_q(observations, uniform, _opponents(update), target=True)
+        present = _opponents(update, NEXT_OPPONENT_MASK)
+        q = policy.joint_q(observations, uniform, present, target=True)
         return sampled_soft_value(q, update.alpha(), policy.joint_action_size)
 
     def _sampler_loss(self, update: Update, observations: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class MASQLLearner(JointActionLearner):
         fixed, updated = latents.chunk(2, dim=-2)
         fixed = fixed.detach().requires_grad_()
         with frozen(policy.q_network):
-            q = policy.joint_q(observations, fixed.tanh(), _opponents(update))
+            q = policy.joint_q(observations, fixed.tanh(), _opponents(update, OPPONENT_MASK))
         log_density = squashed_log_density(q, update.alpha().unsqueeze(-1), fixed)
         (scores,) = torch.autograd.grad(log_density.sum(), fixed)
         direction = stein_direction(fixed.detach(), scores, updated.detach())
@@ -106,6 +106,11 @@ class MASQLLearner(JointActionLearner):
         }
 
 
-def _opponents(update: Update) -> Tensor:
-    """1 for what counts of the opponents' actions, (B, 1, action size of all opponents)."""
-    return update.policy.opponents.action_mask(update.columns[OPPONENT_MASK]).unsqueeze(-2)
+def _opponents(update: Update, name: str) -> Tensor:
+    """1 for what counts of the opponents' actions, (B, 1, action size of all opponents).
+
+    Args:
+        update: the batch.
+        name: of the column that says who acts, now or at the next step.
+    """
+    return update.policy.opponents.action_mask(update.columns[name]).unsqueeze(-2)

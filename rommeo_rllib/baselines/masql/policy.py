@@ -34,10 +34,6 @@ class MASQLPolicy(JointQPolicy):
         noise = torch.randn(GREEDY_SAMPLES, size, generator=seeded_generator(0))
         self.register_buffer("greedy_noise", noise, persistent=False)
 
-    def get_non_inference_attributes(self) -> list[str]:
-        """What an env runner does not need."""
-        return ["target_q_network"]
-
     @property
     def joint_action_size(self) -> int:
         """Length of the agent's own action and all opponents'."""

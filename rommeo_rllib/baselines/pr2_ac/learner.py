@@ -19,7 +19,7 @@ from rommeo_rllib.baselines.pr2_ac.policy import PR2Policy
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.update import (
@@ -79,11 +79,12 @@ class PR2ACLearner(DeterministicLearner):
         }
 
     def _next_value(self, update: Update) -> Tensor:
-        """Soft value of the target policy's action; opponents absent now stay absent."""
+        """Soft value of the target policy's action, of those opponents who act at the next step."""
         policy = cast(PR2Policy, update.policy)
         observations = policy.encode(update.columns[Columns.NEXT_OBS])
-        own = policy.mu(observations, target=True)
-        q, log_prob = _answered(update, observations, own, target=True)
+        seen_by_targets = policy.encode_for_target(update.columns[Columns.NEXT_OBS], observations)
+        own = policy.mu(seen_by_targets, target=True)
+        q, log_prob = _answered(update, observations, own, seen_by_targets)
         return objective.sampled_response_value(q, log_prob, update.alpha())
 
     def policy_metrics(self, update: Update) -> Metrics:
@@ -102,7 +103,7 @@ class PR2ACLearner(DeterministicLearner):
 
 
 def _answered(
-    update: Update, observations: Tensor, own: Tensor, *, target: bool = False
+    update: Update, observations: Tensor, own: Tensor, seen_by_targets: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Q(s, a, o) and log rho(o | s, a) at o ~ rho(. | s, a), (B,) both; absent opponents count 0.
 
@@ -110,12 +111,16 @@ def _answered(
         update: the batch.
         observations: encoded, (B, observation size).
         own: (B, own action size).
-        target: use the target Q-function.
+        seen_by_targets: where the observations are the next ones, as target networks see them;
+            the answer is the target Q-function's then.
     """
-    policy, mask = cast(PR2Policy, update.policy), update.columns[OPPONENT_MASK]
+    is_next = seen_by_targets is not None
+    policy = cast(PR2Policy, update.policy)
+    mask = update.columns[NEXT_OPPONENT_MASK if is_next else OPPONENT_MASK]
     response = policy.opponent_model(observations, own)
     latent = response.rsample(update.noise)
     present = policy.opponents.component_mask(mask)
     log_prob = (response.log_prob(latent) * present).sum(-1)
     opponents = squash(policy.opponent_components, latent) * policy.opponents.action_mask(mask)
-    return policy.q(observations, own, opponents, target=target), log_prob
+    state = observations if seen_by_targets is None else seen_by_targets
+    return policy.q(state, own, opponents, target=is_next), log_prob
