@@ -83,6 +83,14 @@ class Script:
         """Who acts at `step`: those who have just observed, and are not at their end."""
         return [agent for agent in self.observations_at(step) if self.end_of(agent) != step]
 
+    def would_act_at(self, step: int) -> frozenset[str]:
+        """Who acts at `step`, or would if the time of all were not up then."""
+        acting = set(self.acting_at(step))
+        if step == self.length and self.ending == "truncated":
+            observed = self.observations_at(step)
+            acting.update(a for a in observed if a not in self.leaves or self.leaves[a].truncated)
+        return frozenset(acting)
+
     def _has_final_observation(self, agent: str) -> bool:
         if agent in self.leaves:
             return self.leaves[agent].observed or self.leaves[agent].truncated
@@ -100,6 +108,8 @@ class Transition:
     reward: float
     next_step: int | None
     terminated: bool
+    next_acting: frozenset[str] | None
+    """Who acts at the agent's next step; None if it has terminated."""
 
 
 def observation(episode: int, step: int, agent: str) -> np.ndarray:
@@ -178,6 +188,9 @@ def play(
                         reward=paid,
                         next_step=now if agent in observed else None,
                         terminated=agent in terminateds,
+                        next_acting=(
+                            None if agent in terminateds else script.would_act_at(now)
+                        ),
                     )
                 )
         episode.add_env_step(

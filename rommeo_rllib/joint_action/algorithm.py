@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from ray.exceptions import RayActorError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
+    ALL_MODULES,
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
     LEARNER_RESULTS,
     LEARNER_UPDATE_TIMER,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
     REPLAY_BUFFER_SAMPLE_TIMER,
     SYNCH_WORKER_WEIGHTS_TIMER,
     TIMERS,
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler
+from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler, sample_and_report
 from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import Batch
+from rommeo_rllib.joint_action.replay_memory import check_replay_fits
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.reporting import finite_or_before
-from rommeo_rllib.joint_action.spaces import agent_action_spaces, agent_observation_spaces
+from rommeo_rllib.joint_action.spaces import (
+    AgentID,
+    agent_action_spaces,
+    agent_observation_spaces,
+)
 from rommeo_rllib.joint_action.transitions import JointSteps, ReplicaSteps
 from rommeo_rllib.provenance import PROVENANCE, provenance
 
@@ -53,31 +61,26 @@ class JointActionAlgorithm(Algorithm):
     config: JointActionConfig
 
     def setup(self, config: AlgorithmConfig) -> None:
-        """Builds env runners, learners and the replay buffer."""
+        """Builds env runners, learners and the replay buffer.
+
+        Raises:
+            ValueError: if the replay buffer at its capacity would not fit into memory, or the
+                configuration cannot work with this environment.
+        """
+        # RLlib calls `on_algorithm_init` at the end of its own setup, and a user's callback may
+        # restore a checkpoint: what that needs is made when it is first asked for.
+        for name in ("_replay", "_asynchronous", "_opponent_observation_spaces"):
+            self.__dict__.pop(name, None)
+        # Gradient steps that are due; a fraction is carried over to the next env steps.
+        self._update_debt = 0.0
+        self._last_episodes: dict[str, Any] = {}
+        self._policies_are_shared = False
         super().setup(config)
-        action_spaces = agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
-        self._replay = ReplicaReplay(
-            self.config.replicas,
-            self.config.replay_capacity,
-            action_spaces,
-            self.config.seed,
-            self.config.opponent_groups,
-        )
-        self.replay_buffers = self._replay.buffers
-        # For policies that are trained centrally; else None.
-        self._opponent_observation_spaces = (
-            agent_observation_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
-            if self.config.trains_centrally
-            else None
-        )
-        # A local env runner of ours is asked directly, and for its metrics once an iteration.
-        self._samples_locally = self.env_runner_group.num_remote_env_runners() == 0 and isinstance(
-            self.env_runner, JointActionEnvRunner
-        )
-        self._asynchronous = None
-        if self.config.max_sampling_lag > 0:
-            self._asynchronous = AsynchronousSampler(
-                self.env_runner_group, self.config.max_sampling_lag, self.config.sample_timeout_s
+        if self.config.min_train_timesteps_per_iteration and not self._policies_to_train():
+            raise ValueError(
+                "`min_train_timesteps_per_iteration` is "
+                f"{self.config.min_train_timesteps_per_iteration}, but `policies_to_train` names "
+                "no policy: the first iteration would never end. Allowed: None."
             )
         if self.config.replicas > 1 and not self.env_runner.samples_leanly:
             raise ValueError(
@@ -86,9 +89,50 @@ class JointActionAlgorithm(Algorithm):
                 "out, or set `replicas=1`."
             )
         self._share_policies()
-        # Gradient steps that are due; a fraction is carried over to the next env steps.
-        self._update_debt = 0.0
-        self._last_episodes: dict[str, Any] = {}
+        self._replay  # noqa: B018  # Too large a one is told before training begins.
+
+    @cached_property
+    def _replay(self) -> ReplicaReplay:
+        spaces = self.spaces[INPUT_ENV_SINGLE_SPACES]
+        action_spaces, replayed = agent_action_spaces(spaces), agent_observation_spaces(spaces)
+        for agent in action_spaces:
+            # What connectors make of observations, only the policy's own space tells.
+            policy = self.config._policy_of(agent)
+            if policy in self.spaces:
+                replayed[agent] = self.spaces[policy][0]
+        check_replay_fits(
+            self.config.replay_capacity, self.config.replicas, replayed, action_spaces
+        )
+        return ReplicaReplay(
+            self.config.replicas,
+            self.config.replay_capacity,
+            action_spaces,
+            self.config.seed,
+            self.config.opponent_groups,
+            replayed,
+        )
+
+    @cached_property
+    def _asynchronous(self) -> AsynchronousSampler | None:
+        config = self.config
+        if config.max_sampling_lag == 0:
+            return None
+        return AsynchronousSampler(
+            self.env_runner_group, config.max_sampling_lag, config.sample_timeout_s
+        )
+
+    @property
+    def _samples_locally(self) -> bool:
+        """A local env runner of ours is asked directly, and for its metrics once an iteration."""
+        is_local = self.env_runner_group.num_remote_env_runners() == 0
+        return is_local and isinstance(self.env_runner, JointActionEnvRunner)
+
+    @cached_property
+    def _opponent_observation_spaces(self) -> dict[AgentID, gym.Space] | None:
+        """For policies that are trained centrally; else None."""
+        if not self.config.trains_centrally:
+            return None
+        return agent_observation_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew with another configuration, so that Tune can use this process again.
@@ -112,6 +156,11 @@ class JointActionAlgorithm(Algorithm):
         self.config = config
         self.setup(config)
         return True
+
+    @property
+    def replay_buffers(self) -> list[JointReplayBuffer]:
+        """The replay buffer of each replica."""
+        return self._replay.buffers
 
     @property
     def replay_buffer(self) -> JointReplayBuffer:
@@ -176,6 +225,20 @@ class JointActionAlgorithm(Algorithm):
         result[PROVENANCE] = provenance()
         return result
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's evaluation, with the connectors' statistics (`MeanStdFilter`) of training."""
+        runners = [r for r in (self.eval_env_runner, self.env_runner) if r is not None]
+        ours = [runner for runner in runners if isinstance(runner, JointActionEnvRunner)]
+        if len(ours) == 2:  # RLlib does so for remote ones.
+            ours[0].follow_connectors(ours[1])
+        for runner in ours:
+            runner.samples_for_counts = not self.config.custom_evaluation_function
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            for runner in ours:
+                runner.samples_for_counts = False
+
     def training_step(self) -> None:
         """One iteration: at least `min_sample_timesteps_per_iteration` env steps.
 
@@ -184,17 +247,23 @@ class JointActionAlgorithm(Algorithm):
         """
         env_steps = self._env_steps_sampled()
         goal = env_steps + max(self.config.min_sample_timesteps_per_iteration or 1, 1)
-        updated = False
+        updates = 0
         while env_steps < goal:
             with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
                 sampled = self._sample()
             if sampled == 0:
                 break  # No env runner answered; RLlib restores them between training steps.
             env_steps += sampled
-            updated |= self._update(env_steps, sampled)
+            updates += self._update(env_steps, sampled)
         if self._samples_locally:
             self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
-        if updated:
+        if updates:
+            # The clock of `min_train_timesteps_per_iteration`.
+            self.metrics.log_value(
+                (LEARNER_RESULTS, ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME),
+                updates * self.config.total_train_batch_size,
+                reduce="lifetime_sum",
+            )
             reports = self.learner_group.foreach_learner(lambda learner: learner.report())
             self.metrics.aggregate([report.get() for report in reports], key=LEARNER_RESULTS)
 
@@ -207,7 +276,7 @@ class JointActionAlgorithm(Algorithm):
     def _sample(self) -> int:
         """Samples once and stores what came; the number of env steps."""
         if self._samples_locally:
-            self._store(self.env_runner.sample())
+            self._store(self.env_runner.sample_joint_steps())
             return self.env_runner.last_env_steps
         before = self._env_steps_sampled()
         if self._asynchronous is not None:
@@ -216,13 +285,13 @@ class JointActionAlgorithm(Algorithm):
             results = [metrics for _, metrics in fragments]
             self.metrics.log_value(SAMPLING_LAG, self._asynchronous.lag, reduce="max", window=1)
         else:
-            samples, results = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                concat=True,
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=True,
+            fragments = self.env_runner_group.foreach_env_runner(
+                sample_and_report,
+                local_env_runner=False,
+                timeout_seconds=self.config.sample_timeout_s,
             )
+            samples = [sample for fragment, _ in fragments for sample in fragment]
+            results = [metrics for _, metrics in fragments]
         self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
         self._store(samples)
         return self._env_steps_sampled() - before
@@ -239,12 +308,12 @@ class JointActionAlgorithm(Algorithm):
         if episodes:
             self.replay_buffer.add(episodes)
 
-    def _update(self, env_steps: int, sampled: int) -> bool:
-        """Makes the gradient steps that are due; whether there were any."""
+    def _update(self, env_steps: int, sampled: int) -> int:
+        """Makes the gradient steps that are due; their number."""
         config = self.config
         warm_up = min(config.num_steps_sampled_before_learning_starts, config.replay_capacity)
         if len(self.replay_buffer) < max(warm_up, 1):
-            return False
+            return 0
         self._update_debt += sampled * config.updates_per_env_step
         due = int(self._update_debt)
         self._update_debt -= due
@@ -255,7 +324,7 @@ class JointActionAlgorithm(Algorithm):
                 self.env_runner_group.sync_weights(
                     from_worker_or_learner_group=self.learner_group, inference_only=True
                 )
-        return due > 0
+        return due
 
     def _gradient_step(self, env_steps: int) -> None:
         rows = self.config.total_train_batch_size

@@ -64,7 +64,7 @@ class AsynchronousSampler:
             return
         for env_runner in sorted(healthy - self._asked_at.keys()):
             asked = self._env_runners.foreach_env_runner_async(
-                _sample_and_report, tag=_TAG, remote_worker_ids=[env_runner]
+                sample_and_report, tag=_TAG, remote_worker_ids=[env_runner]
             )
             if asked:
                 self._asked_at[env_runner] = env_steps
@@ -81,5 +81,6 @@ class AsynchronousSampler:
             time.sleep(_POLL_SECONDS)
 
 
-def _sample_and_report(env_runner: Any) -> tuple[list[Any], Any]:
-    return env_runner.sample(), env_runner.get_metrics()
+def sample_and_report(env_runner: Any) -> tuple[list[Any], Any]:
+    """What a remote env runner is asked for: joint steps, and its metrics."""
+    return env_runner.sample_joint_steps(), env_runner.get_metrics()

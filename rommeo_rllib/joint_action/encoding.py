@@ -161,6 +161,11 @@ def observation_size(space: gym.Space, owner: str) -> int:
     return sum(_encoded_width(leaf) for leaf in leaf_spaces(space))
 
 
+def is_supported(space: gym.Space) -> bool:
+    """Whether the space is Discrete, MultiDiscrete, MultiBinary, Box, or made of these."""
+    return all(isinstance(leaf, _SUPPORTED) for leaf in leaf_spaces(space))
+
+
 def encode_observations(space: gym.Space, observations: Any) -> Tensor:
     """Observations as the networks see them, (..., observation size).
 

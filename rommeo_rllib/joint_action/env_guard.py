@@ -1,22 +1,20 @@
-"""Environments that hang, or say NaN, fail with a reason."""
+"""Environments that hang fail with a reason."""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 
 class EnvGuard:
-    """Stands between a sampler and its environments.
+    """Limits how long each call of an environment may take.
 
     Args:
-        time_limit_s: for each call of an environment; None for as long as it takes.
+        time_limit_s: for each call; None for as long as it takes.
     """
 
     def __init__(self, time_limit_s: float | None):
@@ -24,34 +22,25 @@ class EnvGuard:
         self._call: str | None = None
         self._began = 0.0
 
-    def guard(self, env: Any) -> None:
-        """Makes an environment's `reset` and `step` raise where they would do harm in silence.
+    def timed(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """The method, under the limit where :meth:`watching` is on.
 
-        Args:
-            env: a `MultiAgentEnv`; its methods are replaced.
-
-        Raises (from the guarded methods):
-            TimeoutError: if a call takes longer than it may, within :meth:`watching`.
-            ValueError: if an observation is not finite; it names the agent.
+        Raises (from what is returned):
+            TimeoutError: if a call takes longer than it may; it names the method.
         """
-        for name in ("reset", "step"):
-            setattr(env, name, self._guarded(getattr(env, name), name))
 
-    def _guarded(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             self._call, self._began = name, time.monotonic()
             try:
-                answer = method(*args, **kwargs)
+                return method(*args, **kwargs)
             finally:
                 self._call = None
-            _check_finite(answer[0], name)
-            return answer
 
         return call
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Within it calls of the guarded environments must keep to their time limit.
+        """Within it calls of the timed methods must keep to their time limit.
 
         One alarm serves all calls, since setting one for each costs as much as a small game's step.
         It needs Unix's alarm clock, hence the main thread, which is where Ray's actors work; code
@@ -83,13 +72,3 @@ class EnvGuard:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, handler_before)
             signal.setitimer(signal.ITIMER_REAL, left, interval_before)
-
-
-def _check_finite(observations: Mapping[Any, Any], name: str) -> None:
-    for agent, observation in observations.items():
-        is_float = isinstance(observation, np.ndarray) and observation.dtype.kind == "f"
-        if is_float and not np.isfinite(observation).all():
-            raise ValueError(
-                f"Agent {agent!r} received the observation {observation} from the environment's "
-                f"{name}(); observations must be finite numbers."
-            )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
@@ -34,6 +35,7 @@ from ray.rllib.utils.metrics import (
     SAMPLE_TIMER,
 )
 
+from rommeo_rllib.joint_action.env_border import EnvBorder, warn_of_turns
 from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -122,9 +124,17 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         self._replica_episodes: list[deque[tuple[float, int]]] = [
             deque(maxlen=window) for _ in range(config.replicas)
         ]
-        super().__init__(config=config, **kwargs)
         self.last_env_steps = 0
+        # RLlib's own evaluation only counts what `sample` returns. A local env runner is told when
+        # that is going on; remote ones are asked by hardly anybody else.
+        self.samples_for_counts = bool(
+            config.in_evaluation
+            and kwargs.get("worker_index")
+            and not config.custom_evaluation_function
+        )
         self._lean_sampler: LeanSampler | None = None
+        self._sampled_leanly = False
+        super().__init__(config=config, **kwargs)
         self._choose_way_of_sampling()
 
     def _choose_way_of_sampling(self) -> None:
@@ -153,16 +163,40 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         return self._lean_sampler is not None
 
     def make_env(self) -> None:
-        """Makes the environments, a set for each replica."""
+        """Makes the environments, a set for each replica, and tries each out.
+
+        May be called again to change them: `config.environment(env_config=...)` before.
+
+        Raises:
+            ValueError: if an environment returns what its spaces do not declare.
+        """
         per_replica, replicas = self.config.num_envs_per_env_runner, self.config.replicas
+        is_checked = not self.config.disable_env_checking
         self.config.num_envs_per_env_runner = per_replica * replicas
+        # RLlib's check would bury what the border says in its own advice.
+        self.config.disable_env_checking = True
         try:
             super().make_env()
         finally:
             self.config.num_envs_per_env_runner = per_replica
+            self.config.disable_env_checking = not is_checked
         self._guard = EnvGuard(self.config.env_time_limit_s)
         for env in self.env.envs if self.env is not None else ():
-            self._guard.guard(env.unwrapped)
+            warn_of_turns(env.unwrapped)
+            border = EnvBorder(env.unwrapped, self._guard, check_bounds=is_checked)
+            border.close()
+            if is_checked:
+                with self._guard.watching():
+                    border.try_out()
+        if self._lean_sampler is not None:  # Of the environments before.
+            self._log_lean(self._lean_sampler)
+            self._lean_sampler = None
+            self._choose_way_of_sampling()
+
+    def follow_connectors(self, other: JointActionEnvRunner) -> None:
+        """Takes up the states of another env runner's connectors."""
+        for name in ("_env_to_module", "_module_to_env"):
+            getattr(self, name).set_state(getattr(other, name).get_state())
 
     def make_module(self) -> None:
         """Makes the policies; each gets a stream of random numbers of its own."""
@@ -219,19 +253,61 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         random_actions: bool = False,
         force_reset: bool = False,
     ) -> list[Any]:
-        """Joint steps (see `JointSteps`), or RLlib's episodes where the lean way does not serve."""
+        """RLlib's episodes; joint steps where they are only counted.
+
+        Programs written for RLlib get what they expect; this package's own training calls
+        :meth:`sample_joint_steps`.
+        """
+        if self.samples_for_counts and not random_actions:
+            return self.sample_joint_steps(
+                num_timesteps=num_timesteps,
+                num_episodes=num_episodes,
+                explore=explore,
+                force_reset=force_reset,
+            )
+        return self._sample_episodes(
+            num_timesteps=num_timesteps,
+            num_episodes=num_episodes,
+            explore=explore,
+            random_actions=random_actions,
+            force_reset=force_reset,
+        )
+
+    def _sample_episodes(self, **settings: Any) -> list[MultiAgentEpisode]:
+        if self._sampled_leanly:
+            # Present episodes belong to the other way of sampling.
+            self._needs_initial_reset, self._sampled_leanly = True, False
+        with self._guard.watching():
+            episodes = super().sample(**settings)
+        self.last_env_steps = sum(len(episode) for episode in episodes)
+        return episodes
+
+    def sample_joint_steps(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        force_reset: bool = False,
+    ) -> list[Any]:
+        """Joint steps (see `JointSteps`), or RLlib's episodes where the lean way does not serve.
+
+        Args:
+            num_timesteps: env steps of all environments of a replica, at least.
+            num_episodes: episodes, each of which begins anew. With neither, the configuration says.
+            explore: sample actions; None for what the configuration says.
+            force_reset: let all environments begin anew.
+        """
         sampler = self._lean_sampler
-        if sampler is None or random_actions:
-            with self._guard.watching():
-                episodes = super().sample(
-                    num_timesteps=num_timesteps,
-                    num_episodes=num_episodes,
-                    explore=explore,
-                    random_actions=random_actions,
-                    force_reset=force_reset,
-                )
-            self.last_env_steps = sum(len(episode) for episode in episodes)
-            return episodes
+        if sampler is None:
+            return self._sample_episodes(
+                num_timesteps=num_timesteps,
+                num_episodes=num_episodes,
+                explore=explore,
+                force_reset=force_reset,
+            )
+        if not self._sampled_leanly:
+            self._needs_initial_reset, self._sampled_leanly = True, True
         whole_episodes = self.config.batch_mode == "complete_episodes"
         if num_timesteps is None and num_episodes is None and whole_episodes:
             num_episodes = self.config.num_envs_per_env_runner
@@ -364,9 +440,27 @@ def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def samples_plainly(config: Any) -> bool:
     """Whether nobody asked for callbacks, connectors or another special way of sampling."""
     plain = type(config)(algo_class=config.algo_class)
-    callbacks = [name for name in vars(plain) if name.startswith("callbacks_")]
-    return all(getattr(config, name) == getattr(plain, name) for name in _SAMPLING_KEYS + callbacks)
+    has_callbacks = any(
+        getattr(config, f"callbacks_{event}") or _is_overridden(event, config.callbacks_class)
+        for event in _SAMPLING_EVENTS
+    )
+    as_usual = all(getattr(config, name) == getattr(plain, name) for name in _SAMPLING_KEYS)
+    return as_usual and not has_callbacks
 
+
+def _is_overridden(event: str, callbacks_class: Any) -> bool:
+    classes = callbacks_class if isinstance(callbacks_class, list | tuple) else [callbacks_class]
+    return any(getattr(one, event) is not getattr(RLlibCallback, event) for one in classes)
+
+
+_SAMPLING_EVENTS = (
+    "on_episode_created",
+    "on_episode_start",
+    "on_episode_step",
+    "on_episode_end",
+    "on_sample_end",
+)
+"""Callbacks that are given RLlib's episodes."""
 
 _SAMPLING_KEYS = [
     "_env_to_module_connector",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -23,6 +23,7 @@ class Transition:
     next_obs: Any = None
     terminated: bool = False
     complete: bool = False
+    next_acting: Set[AgentID] = frozenset()
 
 
 Row: TypeAlias = dict[AgentID, Transition]
@@ -93,4 +94,5 @@ def _agent_transitions(transitions: Sequence[Transition], rows: np.ndarray) -> A
         rewards=np.array([t.reward for t in transitions], np.float32),
         next_obs=np.array([t.next_obs for t in transitions]),
         terminated=np.array([t.terminated for t in transitions], np.float32),
+        next_acting=[t.next_acting for t in transitions],
     )

@@ -8,10 +8,9 @@ seed, step by step.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -257,12 +256,15 @@ class LeanSampler:
         observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)
         observations = _packed(observations)
         game.length += 1
-        self._complete(game, observations, rewards, terminateds, truncateds)
-        done_agents = {a for a in (*terminateds, *truncateds) if a != "__all__"}
-        done_agents = {a for a in done_agents if terminateds.get(a) or truncateds.get(a)}
-        game.observations = {a: o for a, o in observations.items() if a not in done_agents}
-        if terminateds.get("__all__") or truncateds.get("__all__"):
-            game.ended, game.observations = True, {}
+        game.ended = terminateds["__all__"] or truncateds["__all__"]
+        done = {a for flags in (terminateds, truncateds) for a, flag in flags.items() if flag}
+        # Where everybody's time is up, values are estimated as if the game went on.
+        gone = done if not game.ended else {a for a in done if terminateds.get(a, False)}
+        acting = observations.keys() - gone
+        self._complete(game, observations, rewards, terminateds, truncateds, acting)
+        game.observations = {a: o for a, o in observations.items() if a not in done}
+        if game.ended:
+            game.observations = {}
             # In RLlib's order: ended episodes come before those that go on.
             self._ended_rows[game.replica] += game.rows
             game.rows = []
@@ -284,26 +286,22 @@ class LeanSampler:
         rewards: Mapping[AgentID, float],
         terminateds: Mapping[AgentID, bool],
         truncateds: Mapping[AgentID, bool],
+        acting: Set[AgentID],
     ) -> None:
         """Writes outcomes down; an agent that waits for an observation goes on waiting."""
-        over = terminateds.get("__all__", False) or truncateds.get("__all__", False)
         for agent, reward in rewards.items():
-            if not math.isfinite(reward):
-                raise ValueError(
-                    f"Agent {agent!r} received the reward {reward} at env step {game.length} of "
-                    "its episode; rewards must be finite numbers."
-                )
-            game.returns[agent] = game.returns.get(agent, 0.0) + float(reward)
+            # A reward before an agent's first action is nobody's, as in RLlib's episodes.
             if agent in game.waiting:
-                game.waiting[agent].reward += float(reward)
+                game.returns[agent] = game.returns.get(agent, 0.0) + reward
+                game.waiting[agent].reward += reward
         for agent, transition in list(game.waiting.items()):
-            terminated = terminateds.get(agent, False) or terminateds.get("__all__", False)
-            truncated = truncateds.get(agent, False) or truncateds.get("__all__", False)
-            if agent not in observations and not (terminated or truncated or over):
+            has_ended = terminateds.get(agent, False) or truncateds.get(agent, False)
+            if agent not in observations and not (has_ended or game.ended):
                 continue
             transition.next_obs = observations.get(agent, transition.obs)
             transition.terminated = has_terminated(agent, terminateds, truncateds)
             transition.complete = True
+            transition.next_acting = acting
             game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
             del game.waiting[agent]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
+
+import psutil
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGEST = 1 << 30
@@ -22,3 +25,26 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGEST)
         mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+
+
+def available_memory(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that this process may still take: the machine's, or its container's if that has fewer.
+
+    Args:
+        control_groups: where Linux says what a container may take, in version 2 or 1 of its files.
+    """
+    versions = [
+        (control_groups, "memory.max", "memory.current", ""),
+        (control_groups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+    ]
+    available = psutil.virtual_memory().available
+    for folder, limit, used, prefix in versions:
+        try:
+            left = int((folder / limit).read_text()) - int((folder / used).read_text())
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            # The system drops cached files when memory is wanted.
+            left += sum(int(stat[f"{prefix}{kind}_file"]) for kind in ("active", "inactive"))
+        except (OSError, ValueError, KeyError):  # No such group, or no limit.
+            continue
+        available = min(available, max(left, 0))
+    return available

@@ -14,6 +14,9 @@ from rommeo_rllib.joint_action.spaces import AgentID
 OPPONENT_MASK = "opponent_mask"
 """1 for each opponent that acts at the row's env step, else 0."""
 
+NEXT_OPPONENT_MASK = "next_opponent_mask"
+"""1 for each opponent that acts at the agent's own next step, else 0."""
+
 
 class AddOpponentMask(ConnectorV2):
     """Adds :data:`OPPONENT_MASK` to what an agent is given to act on, (opponents,).

@@ -30,9 +30,9 @@ def is_composite(space: gym.Space) -> bool:
 
 
 def pack(value: Any) -> np.ndarray:
-    """One value, packed; a copy, since an environment may use its arrays again."""
+    """One value, packed; an array that is packed already is returned itself."""
     if not _nested(value):
-        return np.array(value)
+        return np.asarray(value)
     return _joined([np.ravel(leaf) for leaf in _leaves(value)])
 
 
@@ -49,6 +49,20 @@ def packed_shape(space: gym.Space) -> tuple[int, ...]:
         return (sum(width(leaf) for leaf in leaf_spaces(space)),)
     assert space.shape is not None
     return space.shape
+
+
+def packed_dtype(space: gym.Space, *, is_action: bool = False) -> np.dtype:
+    """The type of a packed value; policies choose the numbers of a Box as float32.
+
+    Args:
+        space: of the value.
+        is_action: whether the value is an action as policies choose it.
+    """
+    kinds = {
+        np.dtype(np.float32) if is_action and isinstance(leaf, gym.spaces.Box) else leaf.dtype
+        for leaf in leaf_spaces(space)
+    }
+    return np.dtype(kinds.pop() if len(kinds) == 1 else np.float32)
 
 
 def blank(space: gym.Space) -> np.ndarray:

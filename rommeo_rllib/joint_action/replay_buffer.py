@@ -9,7 +9,7 @@ import numpy as np
 from ray.rllib.core.columns import Columns
 
 from rommeo_rllib.joint_action.encoding import encode_actions
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.packing import blank
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
@@ -17,6 +17,7 @@ from rommeo_rllib.joint_action.replay_columns import (
     TRANSITION_COLUMNS,
     Batch,
     gather,
+    next_opponent_mask,
     opponent_column,
     own_columns,
 )
@@ -46,8 +47,8 @@ class JointReplayBuffer(ReplayRing):
 
         Returns:
             For each policy: obs, actions, rewards, new_obs, terminateds, opponent_actions,
-            opponent_mask. All have `batch_size` rows, aligned by env step; actions are as the
-            networks see them.
+            opponent_mask, next_opponent_mask. All have `batch_size` rows, aligned by env step;
+            actions are as the networks see them.
         """
         batches = {}
         for policy in policies:
@@ -57,6 +58,8 @@ class JointReplayBuffer(ReplayRing):
             batches[policy] = self._gather(picked, TRANSITION_COLUMNS)
             if observation_spaces is not None:
                 batches[policy] |= self._opponent_observations(picked, observation_spaces)
+                # What a newcomer will observe is not among what those who act now see next.
+                batches[policy][NEXT_OPPONENT_MASK] *= batches[policy][OPPONENT_MASK]
             if prior_window is not None:
                 # A policy that has been absent of late learns from all that it has seen.
                 recent = self._draw(policy, batch_size, min(prior_window, self._size)) or picked
@@ -138,13 +141,19 @@ class JointReplayBuffer(ReplayRing):
             return own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
         present = [self._present(opponent, rows) for opponent in opponents]
         if all(acted.all() for acted in present):
-            return gather(self._columns, self._action_spaces, agent, opponents, rows, columns)
+            numbers = self._opponent_numbers[agent]
+            return gather(
+                self._columns, self._action_spaces, agent, opponents, numbers, rows, columns
+            )
         batch = own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
         actions = [
             self._opponent_actions(opponent, rows, acted)
             for opponent, acted in zip(opponents, present, strict=True)
         ]
         batch[OPPONENT_MASK] = np.stack(present, axis=-1).astype(np.float32)
+        batch[NEXT_OPPONENT_MASK] = next_opponent_mask(
+            self._columns[agent], self._opponent_numbers[agent], rows
+        )
         batch[OPPONENT_ACTIONS] = np.concatenate(actions, -1)
         return batch
 

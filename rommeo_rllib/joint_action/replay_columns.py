@@ -10,7 +10,7 @@ import numpy as np
 from ray.rllib.core.columns import Columns
 
 from rommeo_rllib.joint_action.encoding import encode_actions
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces import AgentID
 
 OPPONENT_ACTIONS = "opponent_actions"
@@ -26,6 +26,12 @@ TRANSITION_COLUMNS = (
     Columns.NEXT_OBS,
     Columns.TERMINATEDS,
 )
+
+NEXT_ABSENT = "next_absent"
+"""For each agent of the environment whether it does not act at the row's next step, (agents,) bool.
+
+The column is there only where somebody has ever been absent.
+"""
 
 Batch = dict[str, np.ndarray]
 
@@ -46,6 +52,7 @@ def gather(
     action_spaces: Mapping[AgentID, gym.Space],
     agent: AgentID,
     opponents: Sequence[AgentID],
+    numbers: Sequence[int],
     rows: np.ndarray,
     names: Sequence[str],
 ) -> Batch:
@@ -56,6 +63,7 @@ def gather(
         action_spaces: the action space of each agent.
         agent: whose batch.
         opponents: whom it models, in order.
+        numbers: their places among all agents.
         rows: (B,).
         names: the columns wanted beside the opponents'.
     """
@@ -64,8 +72,24 @@ def gather(
         encode_actions(action_spaces[o], columns[o][Columns.ACTIONS][rows]) for o in opponents
     ]
     batch[OPPONENT_MASK] = np.ones((len(rows), len(opponents)), np.float32)
+    batch[NEXT_OPPONENT_MASK] = next_opponent_mask(columns[agent], numbers, rows)
     batch[OPPONENT_ACTIONS] = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
     return batch
+
+
+def next_opponent_mask(
+    own: Mapping[str, np.ndarray], numbers: Sequence[int], rows: np.ndarray
+) -> np.ndarray:
+    """1 for each opponent that acts at the agent's own next step, (B, opponents).
+
+    Args:
+        own: the agent's columns.
+        numbers: the opponents' places among all agents.
+        rows: (B,).
+    """
+    if NEXT_ABSENT not in own:
+        return np.ones((len(rows), len(numbers)), np.float32)
+    return (~own[NEXT_ABSENT][rows][:, list(numbers)]).astype(np.float32)
 
 
 def own_columns(

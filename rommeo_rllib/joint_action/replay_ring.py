@@ -11,9 +11,9 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rommeo_rllib.components import action_size
-from rommeo_rllib.joint_action.encoding import action_components
-from rommeo_rllib.joint_action.packing import packed_shape
-from rommeo_rllib.joint_action.replay_columns import TRANSITION_COLUMNS, Allocate
+from rommeo_rllib.joint_action.encoding import action_components, is_supported
+from rommeo_rllib.joint_action.packing import packed_dtype, packed_shape
+from rommeo_rllib.joint_action.replay_columns import NEXT_ABSENT, TRANSITION_COLUMNS, Allocate
 from rommeo_rllib.joint_action.replay_files import ReplayFiles
 from rommeo_rllib.joint_action.spaces import (
     AgentID,
@@ -36,6 +36,8 @@ class ReplayRing(ReplayFiles):
     Args:
         capacity: env steps kept; the oldest goes first.
         action_spaces: the action space of each agent, as RLlib stores its actions.
+        observation_spaces: what is stored of each agent's observations; without it columns have the
+            shapes and types of the first values.
         seed: seeds the drawing of batches.
         allocate: makes an array of zeros for a (column's name, shape, dtype).
         opponent_groups: for some agents, whom they model; all others model everybody.
@@ -51,12 +53,19 @@ class ReplayRing(ReplayFiles):
         seed: int | None = None,
         allocate: Allocate | None = None,
         opponent_groups: OpponentGroups | None = None,
+        observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ):
         if capacity < 1:
             raise ValueError(f"`capacity` is {capacity}; allowed: at least 1 env step.")
         self.capacity = capacity
         self.agents = sorted_agents(action_spaces)
         self._action_spaces = dict(action_spaces)
+        # An agent whose policy is of another kind may observe anything.
+        self._observation_spaces = {
+            agent: space
+            for agent, space in (observation_spaces or {}).items()
+            if is_supported(space)
+        }
         self._action_sizes = {
             agent: action_size(action_components(space, f"Agent {agent!r}"))
             for agent, space in action_spaces.items()
@@ -70,6 +79,10 @@ class ReplayRing(ReplayFiles):
         # For each agent how many rows each policy acted in; ABSENT, -1, is the last entry.
         self._counts = {agent: np.zeros(1, np.int64) for agent in self.agents}
         self._opponents = whom_each_models(self.agents, opponent_groups)
+        self._opponent_numbers = {
+            agent: [self.agents.index(opponent) for opponent in opponents]
+            for agent, opponents in self._opponents.items()
+        }
         self._opponent_groups = opponent_groups
         self._policies: list[str] = []
         self._size = 0
@@ -142,14 +155,74 @@ class ReplayRing(ReplayFiles):
         kept: slice | np.ndarray,
         target: np.ndarray,
     ) -> None:
-        values = transitions.columns()
-        if agent not in self._columns:
-            self._columns[agent] = {
-                name: self._allocate((agent, name), (self.capacity, *value.shape[1:]), value.dtype)
-                for name, value in zip(TRANSITION_COLUMNS, values, strict=True)
-            }
-        for column, value in zip(self._columns[agent].values(), values, strict=True):
-            column[target] = value[kept]
+        values = dict(zip(TRANSITION_COLUMNS, transitions.columns(), strict=True))
+        columns = self._columns.setdefault(agent, {})
+        for name, value in values.items():
+            if name not in columns:
+                self._add_column(agent, name, value.shape[1:], value.dtype)
+            columns[name][target] = self._fitting(agent, name, value, columns[name])[kept]
+        absent = self.absences(transitions)
+        if absent is not None:
+            self.add_absences(agent)
+            columns[NEXT_ABSENT][target] = absent[kept]
+        elif NEXT_ABSENT in columns:
+            columns[NEXT_ABSENT][target] = False
+
+    def _add_column(
+        self, agent: AgentID, name: str, shape: tuple[int, ...], dtype: np.dtype
+    ) -> None:
+        space, is_action = self._space_of(agent, name)
+        if space is not None:
+            shape, dtype = packed_shape(space), packed_dtype(space, is_action=is_action)
+        array = self._allocate((agent, name), (self.capacity, *shape), dtype)
+        self._columns[agent][name] = array
+
+    def _space_of(self, agent: AgentID, name: str) -> tuple[gym.Space | None, bool]:
+        """The space of a column's values, if they have one, and whether it is of actions."""
+        if name == Columns.ACTIONS:
+            return self._action_spaces[agent], True
+        if name in (Columns.OBS, Columns.NEXT_OBS):
+            return self._observation_spaces.get(agent), False
+        return None, False
+
+    def _fitting(
+        self, agent: AgentID, name: str, values: np.ndarray, column: np.ndarray
+    ) -> np.ndarray:
+        """Values in the column's type; a ValueError if they do not fit into it as they are.
+
+        What environments return has been converted before; connectors and policies of another kind
+        may bring anything.
+        """
+        if values.dtype == column.dtype and values.shape[1:] == column.shape[1:]:
+            return values
+        space, _ = self._space_of(agent, name)
+        where = f"declared: {space}" if space is not None else f"before: {column.shape[1:]}"
+        if values.shape[1:] != column.shape[1:]:
+            raise ValueError(
+                f"Agent {agent!r} brought {name!r} of the shape {values.shape[1:]} to the replay; "
+                f"{where}."
+            )
+        converted = values.astype(column.dtype)
+        loses = not np.can_cast(values.dtype, column.dtype, "same_kind")
+        if loses and not np.array_equal(converted, values):
+            raise ValueError(
+                f"Agent {agent!r} brought {name!r} of {values.dtype} to the replay, which do not "
+                f"fit into {column.dtype} as they are; {where}."
+            )
+        return converted
+
+    def absences(self, transitions: AgentTransitions) -> np.ndarray | None:
+        """Who does not act at each transition's next step, (rows, agents); None for nobody."""
+        if all(len(acting) == len(self.agents) for acting in transitions.next_acting):
+            return None
+        return np.array(
+            [[agent not in acting for agent in self.agents] for acting in transitions.next_acting]
+        )
+
+    def add_absences(self, agent: AgentID) -> None:
+        """Makes the column of who is absent at an agent's next steps, if there is none yet."""
+        if NEXT_ABSENT not in self._columns[agent]:
+            self._add_column(agent, NEXT_ABSENT, (len(self.agents),), np.dtype(bool))
 
     def _mark(self, agent: AgentID, rows: np.ndarray, policies: np.ndarray) -> None:
         """Notes who acted for `agent` at `rows`, and keeps count of how often each did."""
@@ -209,34 +282,46 @@ class ReplayRing(ReplayFiles):
                 f"The stored replay has {manifest['size']} rows by its manifest, but {wrong}."
             )
         for index, agent in enumerate(self.agents):
-            stored, space = arrays.get(f"{index}/{Columns.ACTIONS}"), self._action_spaces[agent]
-            if stored is not None and stored.shape[1:] != packed_shape(space):
-                raise ValueError(
-                    f"The stored replay has actions of the shape {stored.shape[1:]} for agent "
-                    f"{agent!r}, whose action space is {space}."
-                )
+            for name in (Columns.ACTIONS, Columns.OBS, Columns.NEXT_OBS):
+                stored = arrays.get(f"{index}/{name}")
+                space, is_action = self._space_of(agent, name)
+                kind = "action" if is_action else "observation"
+                if stored is None or space is None:
+                    continue
+                if stored.shape[1:] != packed_shape(space):
+                    raise ValueError(
+                        f"The stored replay has {name!r} of the shape {stored.shape[1:]} for agent "
+                        f"{agent!r}, whose {kind} space is {space}."
+                    )
         size = min(manifest["size"], self.capacity)
         self._policies = list(manifest["policies"])
         self._size, self.next_row = size, size % self.capacity
+        had_absences = {agent for agent, own in self._columns.items() if NEXT_ABSENT in own}
         self._columns, self._joiner = {}, EpisodeJoiner()
         for index, agent in enumerate(self.agents):
             self._acted_by[agent][:] = ABSENT
             self._counts[agent] = np.zeros(len(self._policies) + 1, np.int64)
             self._mark(agent, np.arange(size), _newest(arrays[f"{index}/acted_by"], size))
-            columns = {}
-            for name in TRANSITION_COLUMNS:
+            for name in (*TRANSITION_COLUMNS, NEXT_ABSENT):
                 stored = arrays.get(f"{index}/{name}")
                 if stored is not None:
-                    shape = (self.capacity, *stored.shape[1:])
-                    columns[name] = self._allocate((agent, name), shape, stored.dtype)
+                    columns = self._columns.setdefault(agent, {})
+                    self._add_column(agent, name, stored.shape[1:], stored.dtype)
+                    stored = self._fitting(agent, name, stored, columns[name])
                     columns[name][:size] = _newest(stored, size)
-            if columns:
-                self._columns[agent] = columns
+            if agent in had_absences and f"{index}/{NEXT_ABSENT}" not in arrays:
+                # Its memory may be shared with other replicas', and holds what was there before.
+                self._columns.setdefault(agent, {})
+                self.add_absences(agent)
+                self._columns[agent][NEXT_ABSENT][:size] = False
         self._rng.bit_generator.state = manifest["rng"]
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
         """What RLlib stores to build an equal buffer."""
-        return (self.capacity, self._action_spaces), {"opponent_groups": self._opponent_groups}
+        return (self.capacity, self._action_spaces), {
+            "opponent_groups": self._opponent_groups,
+            "observation_spaces": self._observation_spaces,
+        }
 
 
 def _newest(array: np.ndarray, count: int) -> np.ndarray:

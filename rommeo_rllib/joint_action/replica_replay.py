@@ -11,6 +11,7 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import (
+    NEXT_ABSENT,
     PRIOR,
     TRANSITION_COLUMNS,
     Batch,
@@ -35,6 +36,7 @@ class ReplicaReplay:
         action_spaces: the action space of each agent, as RLlib stores its actions.
         seed: of the first buffer; the others count up from it.
         opponent_groups: for some agents, whom they model; all others model everybody.
+        observation_spaces: what is stored of each agent's observations.
 
     Attributes:
         buffers: one a replica.
@@ -47,10 +49,12 @@ class ReplicaReplay:
         action_spaces: Mapping[AgentID, gym.Space],
         seed: int | None,
         opponent_groups: OpponentGroups | None = None,
+        observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ):
         self._capacity = capacity
         self._action_spaces = dict(action_spaces)
         self._modelled = whom_each_models(action_spaces, opponent_groups)
+        self._numbers = {agent: number for number, agent in enumerate(self._modelled)}
         self._common: dict[ColumnName, np.ndarray] = {}
         self._is_common = True
         self.buffers = [
@@ -60,6 +64,7 @@ class ReplicaReplay:
                 None if seed is None else seed + replica,
                 partial(self._allocate, replica, replicas),
                 opponent_groups,
+                observation_spaces,
             )
             for replica in range(replicas)
         ]
@@ -107,7 +112,15 @@ class ReplicaReplay:
                 buffer.add_steps(steps.of(replica))
             return
         for agent, transitions in steps.agents.items():
-            for name, values in zip(TRANSITION_COLUMNS, transitions.columns(), strict=True):
+            columns = dict(zip(TRANSITION_COLUMNS, transitions.columns(), strict=True))
+            absent = self.buffers[0].absences(transitions)
+            if absent is not None:
+                for buffer in self.buffers:
+                    buffer.add_absences(agent)
+                columns[NEXT_ABSENT] = absent
+            elif (agent, NEXT_ABSENT) in self._common:
+                self._common[agent, NEXT_ABSENT][:, rows] = False
+            for name, values in columns.items():
                 shape = (steps.replicas, steps.length, *values.shape[1:])
                 self._common[agent, name][:, rows] = values.reshape(shape)
         policies = {agent: transitions.policy for agent, transitions in steps.agents.items()}
@@ -131,13 +144,15 @@ class ReplicaReplay:
         columns: dict[AgentID, dict[str, np.ndarray]] = {}
         for (owner, name), common in self._common.items():
             columns.setdefault(owner, {})[name] = common.reshape(-1, *common.shape[2:])
-        take = partial(gather, columns, self._action_spaces, agent, self._modelled[agent])
+        opponents = self._modelled[agent]
+        numbers = [self._numbers[opponent] for opponent in opponents]
+        take = partial(gather, columns, self._action_spaces, agent, opponents, numbers)
         drawn = rows[:, 0].reshape(-1)
         batch = take(drawn, TRANSITION_COLUMNS)
         if opponents_observations:
             batch |= {
                 opponent_column(name, number): columns[opponent][name][drawn]
-                for number, opponent in enumerate(self._modelled[agent])
+                for number, opponent in enumerate(opponents)
                 for name in (Columns.OBS, Columns.NEXT_OBS)
             }
         if rows.shape[1] > 1:
@@ -154,9 +169,10 @@ class ReplicaReplay:
         shape: tuple[int, ...],
         dtype: np.dtype,
     ) -> np.ndarray:
+        # The system gives zeros a page at a time when it is first written to: not at once, and not
+        # again for a buffer that is filled anew, whose rows are written before they are read.
         common = self._common.setdefault(name, np.zeros((replicas, *shape), dtype))
         if common.shape[1:] != shape or common.dtype != dtype:
             self._is_common = False
             return np.zeros(shape, dtype)
-        common[replica] = 0
         return common[replica]

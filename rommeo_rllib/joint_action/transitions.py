@@ -7,7 +7,7 @@ action was taken, so that the actions of different agents at that step can be pu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ class AgentTransitions:
     rewards: np.ndarray
     next_obs: np.ndarray
     terminated: np.ndarray
+    next_acting: Sequence[Set[AgentID]]
+    """For each transition, who acts at this agent's own next step."""
 
     def columns(self) -> tuple[np.ndarray, ...]:
         """The arrays beside `rows`, in the order of replay's columns."""
@@ -77,7 +79,9 @@ class ReplicaSteps:
         """One replica's."""
         part = slice(replica * self.length, (replica + 1) * self.length)
         agents = {
-            agent: AgentTransitions(t.policy, t.rows, *(column[part] for column in t.columns()))
+            agent: AgentTransitions(
+                t.policy, t.rows, *(column[part] for column in t.columns()), t.next_acting[part]
+            )
             for agent, t in self.agents.items()
         }
         return JointSteps(self.length, agents, replica)
@@ -175,8 +179,11 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
     if not dense:
         return None
     rows = np.arange(length)
+    everybody = set(episode.agent_episodes)
+    at_end = {agent for agent in everybody if _acts_at_end(episode, agent)}
+    next_acting = [everybody] * (length - 1) + [at_end]
     agents = {
-        agent: _transitions(agent_episode, rows, episode)
+        agent: _transitions(agent_episode, rows, episode, next_acting)
         for agent, agent_episode in episode.agent_episodes.items()
     }
     ongoing.seen.update(agents)
@@ -190,9 +197,14 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
 
 def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
     """Agents that come, go, take turns or wait for the outcome of an action."""
+    observed = {
+        agent: _observed_at(episode, agent, agent not in ongoing.seen)
+        for agent in episode.env_t_to_agent_t
+    }
+    acting_at = _acting_at(episode, observed)
     for agent in episode.env_t_to_agent_t:
         joined_here = agent not in ongoing.seen
-        acted_at = _observed_at(episode, agent, joined_here)
+        acted_at = observed[agent].copy()
         unknown = 0
         if agent in ongoing.last_obs:
             acted_at.insert(0, ongoing.last_obs[agent])
@@ -203,7 +215,10 @@ def _join_sparse(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps:
         count = 0 if agent_episode is None else len(agent_episode) - unknown
         if agent_episode is not None and count > 0:
             rows = np.asarray(acted_at[:count], dtype=int)
-            transitions = _transitions(agent_episode, rows, episode, skip=unknown)
+            # The next own step is the one after; an agent without one has terminated.
+            next_steps = [*acted_at[1:], None][:count]
+            next_acting = [acting_at.get(step, set()) for step in next_steps]
+            transitions = _transitions(agent_episode, rows, episode, next_acting, skip=unknown)
             for index, env_step in enumerate(rows):
                 ongoing.open.setdefault(int(env_step), []).append((agent, transitions, index))
             acted_at = acted_at[count:]
@@ -235,6 +250,30 @@ def _observed_at(episode: MultiAgentEpisode, agent: AgentID, joined_here: bool) 
     return [env_step for env_step in observed if env_step > start]
 
 
+def _acting_at(
+    episode: MultiAgentEpisode, observed: Mapping[AgentID, Sequence[int]]
+) -> dict[int | None, set[AgentID]]:
+    """Who acts at each env step of this chunk after its first one."""
+    acting: dict[int | None, set[AgentID]] = {}
+    for agent, steps in observed.items():
+        for step in steps:
+            acting.setdefault(step, set()).add(agent)
+        agent_episode = episode.agent_episodes.get(agent)
+        is_done = agent_episode is not None and agent_episode.is_done
+        if steps and is_done and not (steps[-1] == episode.env_t and _acts_at_end(episode, agent)):
+            acting[steps[-1]].discard(agent)
+    return acting
+
+
+def _acts_at_end(episode: MultiAgentEpisode, agent: AgentID) -> bool:
+    """Whether an agent that has an observation at the chunk's end is to act on it.
+
+    Also if everybody's time is up: values are then estimated as if the game went on.
+    """
+    agent_episode = episode.agent_episodes[agent]
+    return not agent_episode.is_done or (episode.is_done and not agent_episode.is_terminated)
+
+
 def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> JointSteps:
     rows: dict[AgentID, list[int]] = {}
     parts: dict[AgentID, list[tuple[AgentTransitions, int]]] = {}
@@ -253,6 +292,7 @@ def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> Joint
                 rewards=np.stack([t.rewards[i] for t, i in picked]),
                 next_obs=np.stack([t.next_obs[i] for t, i in picked]),
                 terminated=np.stack([t.terminated[i] for t, i in picked]),
+                next_acting=[t.next_acting[i] for t, i in picked],
             )
             for agent, picked in parts.items()
         },
@@ -263,6 +303,7 @@ def _transitions(
     agent_episode: SingleAgentEpisode,
     rows: np.ndarray,
     episode: MultiAgentEpisode,
+    next_acting: Sequence[Set[AgentID]],
     skip: int = 0,
 ) -> AgentTransitions:
     observations = _packed(agent_episode.get_observations())[skip:]
@@ -287,6 +328,7 @@ def _transitions(
         rewards=rewards,
         next_obs=observations[1:],
         terminated=terminated,
+        next_acting=next_acting,
     )
 
 

@@ -32,6 +32,7 @@ def steps(replica: int, length: int, start: int = 0, absent: tuple[int, ...] = (
             rewards=rng.normal(size=len(rows)).astype(np.float32),
             next_obs=obs + 1.0,
             terminated=np.zeros(len(rows), np.float32),
+            next_acting=[{"a"} if row + 1 in absent else {"a", "b"} for row in rows],
         )
     return JointSteps(length, agents, replica)
 

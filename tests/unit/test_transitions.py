@@ -31,14 +31,14 @@ def recovered(joined: Iterable[JointSteps]) -> list[Transition]:
         for agent, t in steps.agents.items():
             assert t.policy == f"policy_{agent}"
             assert t.rewards.dtype == t.terminated.dtype == np.float32
-            columns = (t.obs, t.actions, t.rewards, t.next_obs, t.terminated)
+            columns = (t.obs, t.actions, t.rewards, t.next_obs, t.terminated, t.next_acting)
             for row, *values in zip(t.rows, *columns, strict=True):
                 assert agent not in rows[row]
                 rows[row][agent] = tuple(values)
         for row in rows:
             assert row, "a joint step at which nobody acted"
             assert len({obs[1] for obs, *_ in row.values()}) == 1, "rows of different env steps"
-            for agent, (obs, action, reward, next_obs, terminated) in row.items():
+            for agent, (obs, action, reward, next_obs, terminated, acting) in row.items():
                 assert obs[2] == ord(agent[-1])
                 if not terminated:
                     np.testing.assert_array_equal(next_obs, observation(obs[0], next_obs[1], agent))
@@ -51,6 +51,7 @@ def recovered(joined: Iterable[JointSteps]) -> list[Transition]:
                         reward=float(reward),
                         next_step=None if terminated else int(next_obs[1]),
                         terminated=bool(terminated),
+                        next_acting=None if terminated else frozenset(acting),
                     )
                 )
     return sorted(found, key=lambda t: (t.step, t.agent))
