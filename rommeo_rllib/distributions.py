@@ -49,6 +49,14 @@ class ComponentDistribution(Protocol):
         """The latent action of a greedy agent."""
         ...
 
+    def entropy(self) -> Tensor:
+        """Entropy of the action, in nats; the last axis is summed."""
+        ...
+
+    def exact_kl_divergence(self, other: Self) -> Tensor:
+        """KL(self || other), in nats; the last axis is summed."""
+        ...
+
 
 class Gaussian:
     """A diagonal Gaussian, for actions without bounds.
@@ -89,6 +97,15 @@ class Gaussian:
         """The mean."""
         return self.mean
 
+    def entropy(self) -> Tensor:
+        """0.5 log(2 pi e std^2), summed over dimensions: (...)."""
+        return total(self.std.log() + 0.5 * math.log(2.0 * math.pi * math.e))
+
+    def exact_kl_divergence(self, other: Self) -> Tensor:
+        """Of two Gaussians; squashing both alike changes nothing: (...)."""
+        ratio, distance = self.std / other.std, (self.mean - other.mean) / other.std
+        return total(0.5 * (ratio.square() + distance.square() - 1.0) - ratio.log())
+
     _LOG_NORMALISER = -0.5 * math.log(2 * math.pi)
 
     def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
@@ -106,6 +123,13 @@ class SquashedGaussian(Gaussian):
     """
 
     _LOG_NORMALISER = Gaussian._LOG_NORMALISER - 2.0 * math.log(2.0)
+
+    def entropy(self) -> Tensor:
+        """The Gaussian's and the mean of log(1 - tanh(u)^2), summed up over a fine grid: (...)."""
+        grid = torch.linspace(-7.0, 7.0, 225).to(self.mean)
+        weights = (-0.5 * grid.square()).softmax(-1)
+        latent = self.mean.unsqueeze(-1) + self.std.unsqueeze(-1) * grid
+        return super().entropy() + total((log_tanh_derivative(latent) * weights).sum(-1))
 
     def _energy(self, latent: Tensor, standardised: Tensor) -> Tensor:
         energy = super()._energy(latent, standardised)
@@ -144,6 +168,14 @@ class OneHotCategorical:
         changed = object.__new__(type(self))
         changed.log_probs = change(self.log_probs)
         return changed
+
+    def entropy(self) -> Tensor:
+        """Of the choice: (...)."""
+        return -(self.log_probs.exp() * self.log_probs).sum(-1)
+
+    def exact_kl_divergence(self, other: Self) -> Tensor:
+        """Of two choices among the same: (...)."""
+        return (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
 
     def mode(self) -> Tensor:
         """The likeliest class as a one-hot vector."""
@@ -272,6 +304,19 @@ class ProductDistribution:
                 known = own.log_prob(part) if log_prob is None else log_prob[..., own_places]
                 terms.append(known - log_prior)
         return join(terms)
+
+    def entropy(self) -> Tensor:
+        """Entropy of each component, in nats, (..., components); without the uniform mixture."""
+        return join([part.entropy() for part in self._parts])
+
+    def exact_kl_divergence(self, other: ProductDistribution) -> Tensor:
+        """KL(self || other) of each component, without the uniform mixtures, (..., components).
+
+        Args:
+            other: of the same components.
+        """
+        pairs = zip(self._parts, other._parts, strict=True)
+        return join([own.exact_kl_divergence(theirs) for own, theirs in pairs])
 
     def class_log_probs(self, choices: Tensor | None = None) -> Tensor:
         """Log-probabilities of all joint choices, for discrete components only.

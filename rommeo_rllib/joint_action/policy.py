@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.distribution import Distribution
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import Tensor, nn
 
 from rommeo_rllib.components import action_size, broad_latent, squash
+from rommeo_rllib.joint_action.action_distribution import DeterministicActions
 from rommeo_rllib.joint_action.encoding import (
     action_components,
     decode_nested_actions,
@@ -143,7 +145,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What to do: what :meth:`act` says or, in a random warm-up, anything."""
-        if not explore or not hasattr(self, "has_learned") or bool(self.has_learned.all()):
+        if not (explore and self._warms_up()):
             return self.act(observations, explore, noise, opponent_mask)
         like = observations.new_empty(*observations.shape[:-1], self.own_action_size)
         return squash(self.own_components, broad_latent(self.own_components, like, noise))
@@ -169,13 +171,46 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         """
         raise NotImplementedError
 
+    def _warms_up(self) -> bool:
+        return hasattr(self, "has_learned") and not bool(self.has_learned.all())
+
+    def decide(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What :meth:`act` says, and what tells the distribution that it was taken from.
+
+        Returns:
+            Flat actions, (..., own action size), and the parameters of an action distribution of
+            :meth:`get_inference_action_dist_cls`, (..., n).
+        """
+        actions = self.act(observations, explore, noise, opponent_mask)
+        return actions, actions
+
+    def get_inference_action_dist_cls(self) -> type[Distribution]:
+        """The class that makes of "action_dist_inputs" a distribution of actions, also to explore.
+
+        Where a policy has no distribution, it is one of the actions alone.
+        """
+        return DeterministicActions.get_partial_dist_cls(space=self.action_space)
+
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return self._actions(batch, explore=False)
 
+    @torch.no_grad()
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return self._actions(batch, explore=True)
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
-        encoded = self.encode(batch[Columns.OBS])
-        actions = self.choose(encoded, explore, self.noise, batch.get(OPPONENT_MASK))
-        return {Columns.ACTIONS: decode_nested_actions(self.action_space, actions)}
+        asked = (self.encode(batch[Columns.OBS]), explore, self.noise, batch.get(OPPONENT_MASK))
+        if explore and self._warms_up():
+            # Of uniform actions no parameters tell.
+            return {Columns.ACTIONS: decode_nested_actions(self.action_space, self.choose(*asked))}
+        actions, inputs = self.decide(*asked)
+        return {
+            Columns.ACTIONS: decode_nested_actions(self.action_space, actions),
+            Columns.ACTION_DIST_INPUTS: inputs,
+        }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+import gymnasium as gym
 import torch
+from ray.rllib.core.distribution.distribution import Distribution
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from torch import Tensor, nn
 
 from rommeo_rllib.components import action_size, all_actions, num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.joint_action.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.joint_q import MAX_COUNTED_ACTIONS, JointQPolicy
 from rommeo_rllib.joint_action.networks import Network
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
@@ -110,10 +114,52 @@ class ROMMEOPolicy(JointQPolicy):
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What the agent does, answering what it thinks the others will do."""
+        return self._act(observations, explore, noise, opponent_mask)[0]
+
+    def decide(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions, and the conditional policy's parameters given what it thinks the others will do.
+
+        See :meth:`JointActionPolicy.decide`.
+        """
+        if not self._acts_as_built:
+            return super().decide(observations, explore, noise, opponent_mask)
+        actions, policy, parameters = self._act(observations, explore, noise, opponent_mask)
+        # RLlib's own class finds the greatest input, here the very numbers compared in `act`.
+        return actions, policy.class_log_probs() if self._is_rllibs_choice else parameters
+
+    def get_inference_action_dist_cls(self) -> type[Distribution]:
+        """The conditional policy's distribution; RLlib's own for Discrete that begins at 0."""
+        if not self._acts_as_built:
+            return super().get_inference_action_dist_cls()
+        if self._is_rllibs_choice:
+            return TorchCategorical
+        return ActionDistribution.get_partial_dist_cls(space=self.action_space)
+
+    @property
+    def _acts_as_built(self) -> bool:
+        """Whether no subclass acts otherwise, which no distribution here would tell of."""
+        return type(self).act is ROMMEOPolicy.act
+
+    @property
+    def _is_rllibs_choice(self) -> bool:
+        return isinstance(self.action_space, gym.spaces.Discrete) and self.action_space.start == 0
+
+    def _act(
+        self, observations: Tensor, explore: bool, noise: Noise, opponent_mask: Tensor | None
+    ) -> tuple[Tensor, ProductDistribution, Tensor]:
+        """Actions, the policy that they are taken from, and its parameters."""
         opponent_model = self.opponent_model(observations)
         latent = opponent_model.rsample(noise) if explore else opponent_model.mode()
         opponents = squash(self.opponent_components, latent)
         if opponent_mask is not None:
             opponents = opponents * self.opponents.action_mask(opponent_mask)
-        policy = self.policy(observations, opponents)
-        return squash(self.own_components, policy.rsample(noise) if explore else policy.mode())
+        parameters = self.policy_network(torch.cat([observations, opponents], dim=-1))
+        policy = ProductDistribution(self.own_components, parameters)
+        latent = policy.rsample(noise) if explore else policy.mode()
+        return squash(self.own_components, latent), policy, parameters
