@@ -1,4 +1,4 @@
-"""Error messages that name the nearest right name."""
+"""What error messages have in common: values in short, and the nearest right name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import difflib
 from collections.abc import Iterable
 
 _MOST_NAMES_LISTED = 12
+_MOST_CHARACTERS = 80
+
+
+def shown(value: object) -> str:
+    """A value as error messages show it: on one line, and cut where it is long."""
+    # A function's or class's own text says where it is in memory, too.
+    text = " ".join(str(getattr(value, "__name__", repr(value))).split())
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
@@ -29,7 +37,7 @@ def unknown_name_message(field: str, name: object, allowed: Iterable[str]) -> st
     choice = ", ".join(map(repr, names[:_MOST_NAMES_LISTED])) or "none"
     if len(names) > _MOST_NAMES_LISTED:
         choice += ", ..."
-    return f"unknown {field} {name!r}.{did_you_mean(name, names)} Allowed: {choice}."
+    return f"unknown {field} {shown(name)}.{did_you_mean(name, names)} Allowed: {choice}."
 
 
 def reject_unknown_keys(given: Iterable[object], allowed: Iterable[str], name: str) -> None:
@@ -37,7 +45,13 @@ def reject_unknown_keys(given: Iterable[object], allowed: Iterable[str], name: s
     known = sorted(allowed)
     for key in given:
         if key not in known:
-            # All keys of a whole configuration would bury the hint.
-            listed = len(known) <= _MOST_NAMES_LISTED
-            choice = f" Allowed: {', '.join(known)}." if listed else ""
-            raise ValueError(f"`{name}` has no key {key!r}.{did_you_mean(key, known)}{choice}")
+            raise ValueError(unknown_key_message(key, known, name))
+
+
+def unknown_key_message(key: object, allowed: Iterable[str], name: str) -> str:
+    """A sentence that says that `name` has no such key, and which was probably meant."""
+    known = sorted(allowed)
+    # All keys of a whole configuration would bury the hint.
+    listed = len(known) <= _MOST_NAMES_LISTED
+    choice = f" Allowed: {', '.join(known)}." if listed else ""
+    return f"`{name}` has no key {shown(key)}.{did_you_mean(key, known)}{choice}"

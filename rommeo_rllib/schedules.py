@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys, shown
+
+_TARGETS = ("target_entropy", "total_target_entropy")
 
 ScheduleSpec: TypeAlias = "float | Sequence[Sequence[float]] | Mapping[str, Any] | str"
 """What a user writes, see :func:`make_schedule`."""
@@ -76,10 +79,13 @@ class Auto:
         target_entropy: nats per dimension of the agent's action, measured on actions in [-1, 1]
             for continuous ones; None leaves the choice to the policy (-1 a continuous dimension,
             half of the greatest possible entropy for a discrete one).
+        total_target_entropy: the same for the whole action, in nats, as RLlib's SAC counts it; it
+            stands instead of `target_entropy`.
     """
 
     initial: float = 1.0
     target_entropy: float | None = None
+    total_target_entropy: float | None = None
 
 
 def make_schedule(spec: ScheduleSpec, name: str, *, allow_zero: bool = False) -> Schedule:
@@ -104,21 +110,34 @@ def make_schedule(spec: ScheduleSpec, name: str, *, allow_zero: bool = False) ->
 
 
 def make_alpha(spec: ScheduleSpec, name: str = "alpha") -> Schedule | Auto:
-    """Like :func:`make_schedule`, and also "auto" or `{"target_entropy": ..., "initial": ...}`."""
-    if spec == "auto":
-        return Auto()
-    if isinstance(spec, Mapping) and "target_entropy" in spec:
-        reject_unknown_keys(spec, ("target_entropy", "initial"), name)
-        target = spec["target_entropy"]
-        if target == "auto":
-            target = None
-        if target is not None and not _is_finite_number(target):
-            raise ValueError(
-                f"`{name}['target_entropy']` is {target!r}; allowed: a finite number of nats per "
-                'dimension of the action, or "auto".'
-            )
-        return Auto(_number(spec.get("initial", 1.0), f"{name}['initial']"), target)
-    return make_schedule(spec, name)
+    """Like :func:`make_schedule`, and also what is learned.
+
+    That is "auto", or a dict of "initial" and one of "target_entropy" and "total_target_entropy",
+    see :class:`Auto`; "auto" there leaves the target to the policy.
+    """
+    if not is_learned(spec):
+        return make_schedule(spec, name)
+    spec = spec if isinstance(spec, Mapping) else {}
+    reject_unknown_keys(spec, (*_TARGETS, "initial"), name)
+    targets = {key: _target(spec[key], f"{name}[{key!r}]") for key in _TARGETS if key in spec}
+    if len(targets) == len(_TARGETS):
+        raise ValueError(f"`{name}` is {shown(dict(spec))}; allowed: one of its targets.")
+    return Auto(_number(spec.get("initial", 1.0), f"{name}['initial']"), **targets)
+
+
+def is_learned(spec: ScheduleSpec) -> bool:
+    """Whether this is an alpha that is learned."""
+    if isinstance(spec, Mapping):
+        return any(key in spec for key in _TARGETS)
+    return isinstance(spec, str) and spec == "auto"
+
+
+def learned_alpha(spec: ScheduleSpec, **changes: Any) -> dict[str, Any]:
+    """The `spec` of a learned alpha with another `initial` or another target."""
+    kept = dict(spec) if isinstance(spec, Mapping) else {"target_entropy": "auto"}
+    if not changes.keys().isdisjoint(_TARGETS):
+        kept = {key: value for key, value in kept.items() if key not in _TARGETS}
+    return kept | changes
 
 
 def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
@@ -126,8 +145,8 @@ def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
     missing = {"initial", "final", "decay_steps"} - set(spec)
     if missing:
         raise ValueError(
-            f"`{name}` is {dict(spec)!r} and lacks {sorted(missing)}; a decay needs initial, final "
-            "and decay_steps (in env steps)."
+            f"`{name}` is {shown(dict(spec))} and lacks {sorted(missing)}; a decay needs "
+            "initial, final and decay_steps (in env steps)."
         )
     kind = spec.get("kind", "linear")
     # No factor leads to or from 0.
@@ -139,30 +158,47 @@ def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
         return Piecewise((0.0, steps), (initial, final))
     if kind == "exponential":
         return ExponentialDecay(initial, final, steps)
-    raise ValueError(f"`{name}['kind']` is {kind!r}; allowed: 'linear', 'exponential'.")
+    raise ValueError(f"`{name}['kind']` is {shown(kind)}; allowed: 'linear', 'exponential'.")
 
 
 def _piecewise(spec: Sequence[Any], name: str, allow_zero: bool) -> Schedule:
     if not spec or any(not isinstance(p, Sequence) or len(p) != 2 for p in spec):
-        raise ValueError(f"`{name}` is {spec!r}; a list must hold [env_step, value] pairs.")
+        raise ValueError(f"`{name}` is {shown(spec)}; a list must hold [env_step, value] pairs.")
     steps = [p[0] for p in spec]
-    if not all(_is_finite_number(s) for s in steps):
-        raise ValueError(f"`{name}` has steps {steps}; allowed: finite numbers of env steps.")
+    if not all(is_finite_number(s) for s in steps):
+        raise ValueError(
+            f"`{name}` has steps {shown(steps)}; allowed: finite numbers of env steps."
+        )
     if steps[0] != 0:
-        raise ValueError(f"`{name}` starts at env step {steps[0]}; the first point must be at 0.")
+        raise ValueError(
+            f"`{name}` starts at env step {shown(steps[0])}; the first point must be at 0."
+        )
     if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
-        raise ValueError(f"`{name}` has steps {steps}; they must increase from point to point.")
+        raise ValueError(
+            f"`{name}` has steps {shown(steps)}; they must increase from point to point."
+        )
     values = [_number(p[1], f"{name} at env step {p[0]}", allow_zero) for p in spec]
     return Piecewise(tuple(map(float, steps)), tuple(values))
 
 
-def _is_finite_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+def _target(value: Any, name: str) -> float | None:
+    if value is None or (isinstance(value, str) and value == "auto"):
+        return None
+    if not is_finite_number(value):
+        raise ValueError(
+            f'`{name}` is {shown(value)}; allowed: a finite number of nats, or "auto".'
+        )
+    return float(value)
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether it is a number, Python's or NumPy's, that is neither infinite nor NaN."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return is_number and math.isfinite(value)
 
 
 def _number(value: Any, name: str, allow_zero: bool = False) -> float:
-    if not _is_finite_number(value) or value < 0 or (value == 0 and not allow_zero):
+    if not is_finite_number(value) or value < 0 or (value == 0 and not allow_zero):
         bound = "at least 0" if allow_zero else "above 0"
-        raise ValueError(f"`{name}` is {value!r}; allowed: a finite number {bound}.")
+        raise ValueError(f"`{name}` is {shown(value)}; allowed: a finite number {bound}.")
     return float(value)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import secrets
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
 from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch
@@ -18,6 +15,8 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
+from rommeo_rllib.joint_action import model_settings, per_policy
+from rommeo_rllib.joint_action.checks import check, check_count, check_flag, check_positive
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
@@ -28,12 +27,7 @@ from rommeo_rllib.joint_action.policy import (
     RANDOM_WARM_UP,
     JointActionPolicy,
 )
-from rommeo_rllib.joint_action.refusals import (
-    refuse_unknown_model_settings,
-    refuse_unknown_policy,
-    refuse_what_has_no_effect,
-    warn_of_action_masks,
-)
+from rommeo_rllib.joint_action.refusals import refuse_unknown_policy, warn_of_action_masks
 from rommeo_rllib.joint_action.replicas import replica_id, split_id
 from rommeo_rllib.joint_action.spaces import (
     OpponentGroups,
@@ -45,18 +39,17 @@ from rommeo_rllib.joint_action.spaces import (
     shared_opponents,
     whom_each_models,
 )
-from rommeo_rllib.naming import reject_unknown_keys
-from rommeo_rllib.schedules import ScheduleSpec, make_schedule
-
-# Stands for "leave it as it is" whatever the argument's type.
-NotProvided: Any = _NotProvided
+from rommeo_rllib.joint_action.strict_config import NotProvided, StrictConfig
+from rommeo_rllib.schedules import ScheduleSpec, is_finite_number, make_schedule
 
 
-class JointActionConfig(AlgorithmConfig):
+class JointActionConfig(StrictConfig):
     """Off-policy learning from joint transitions, on RLlib's new API stack.
 
     Defaults are meant for any game; a game's own settings belong into a tuned configuration.
     """
+
+    PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by", "q_lr", "tau"})
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
@@ -135,12 +128,15 @@ class JointActionConfig(AlgorithmConfig):
                 runner; runs are then not repeatable. At 0 they wait for the latest weights.
             env_time_limit_s: seconds after which a step or reset of an environment that hangs
                 fails; None for no limit.
-            **kwargs: what RLlib's own `AlgorithmConfig.training()` takes; of it `gamma`,
-                `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by` and `learner_class`
-                have an effect.
+            **kwargs: of RLlib's own `AlgorithmConfig.training()` `gamma`,
+                `train_batch_size_per_learner`, `grad_clip`, `grad_clip_by`, `learner_class` and
+                `learner_config_dict`; and of its algorithms' settings those with an equivalent:
+                `actor_lr`, `critic_lr`, `training_intensity` (trained rows for each env step
+                sampled), the capacity in `replay_buffer_config`. All others of RLlib's settings
+                are told at validation, with what to do instead.
 
         Raises:
-            ValueError: for an unknown key; it names the nearest right one.
+            ValueError: for a key that nobody knows; it names the nearest right one.
         """
         own = {
             "q_lr": q_lr,
@@ -157,61 +153,19 @@ class JointActionConfig(AlgorithmConfig):
             "max_sampling_lag": max_sampling_lag,
             "env_time_limit_s": env_time_limit_s,
         }
-        reject_unknown_keys(kwargs, training_keys(type(self)), ".training()")
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
     def validate(self) -> None:
-        """Checks every value.
+        """Checks everything.
 
         Raises:
-            ValueError: naming the field, its value and what is allowed.
+            ValueError: naming all that would have no effect, with what to do instead; or else a
+                field, its value and what is allowed.
         """
-        self._reject_unknown_attributes()
         super().validate()
         if not self._validate_config:
             return
-        if not self.is_multi_agent:
-            raise ValueError(
-                f"{self.algo_class.__name__} is a multi-agent algorithm, but the configuration "
-                "names no policies; call `.multi_agent(policies={...}, policy_mapping_fn=...)`."
-            )
-        refuse_what_has_no_effect(self)
-        if self._rl_module_spec is None:  # A module of the user's own may have keys of its own.
-            refuse_unknown_model_settings(self.model_config, self._model_config_auto_includes)
-        if not self.normalize_actions:
-            raise ValueError(
-                "`normalize_actions` is False; allowed: True, since the networks work with actions "
-                "in [-1, 1]."
-            )
-        self._check("tau", self.tau, 0.0 < self.tau <= 1.0, "a number in (0, 1]")
-        self._check("gamma", self.gamma, 0.0 <= self.gamma <= 1.0, "a number in [0, 1]")
-        self._check_positive("updates_per_env_step", self.updates_per_env_step)
-        self._check_count("replay_capacity", self.replay_capacity)
-        self._check_count("train_batch_size_per_learner", self.train_batch_size_per_learner)
-        self._check_count(
-            "num_steps_sampled_before_learning_starts",
-            self.num_steps_sampled_before_learning_starts,
-            least=0,
-        )
-        make_schedule(self.q_lr, "q_lr", allow_zero=True)
-        self._check_count("replicas", self.replicas)
-        self._check(
-            "opponent_groups",
-            self.opponent_groups,
-            self.opponent_groups is None or isinstance(self.opponent_groups, Mapping),
-            "None, or a dict from an agent to the agents that it models",
-        )
-        self._check_count("episode_lookback_horizon", self.episode_lookback_horizon)
-        if self._learner_connector is not None:
-            raise ValueError(
-                "`learner_connector` is set; allowed: None, since batches of joint transitions go "
-                "past learner connectors. Let an env-to-module connector rewrite the episodes' "
-                "observations instead: the replay holds what it leaves there."
-            )
-        if self.env_time_limit_s is not None:
-            self._check_positive("env_time_limit_s", self.env_time_limit_s)
-        self._check_count("max_sampling_lag", self.max_sampling_lag, least=0)
         if self.max_sampling_lag and not (self.num_env_runners or self.in_evaluation):
             raise ValueError(
                 f"`max_sampling_lag` is {self.max_sampling_lag} with 0 env runners that could "
@@ -223,6 +177,23 @@ class JointActionConfig(AlgorithmConfig):
                 f"{self.num_learners} learners; allowed: 0 of both, since replicas are computed "
                 "together in the trial's own process. Spread replicas over several trials instead."
             )
+
+    def check_values(self) -> None:
+        """Checks every value by itself; raises a ValueError that names it and what is allowed."""
+        super().check_values()
+        tau = self.tau
+        check("tau", tau, is_finite_number(tau) and 0 < tau <= 1, "a number in (0, 1]")
+        make_schedule(self.q_lr, "q_lr", allow_zero=True)
+        check_positive(self, "updates_per_env_step")
+        check_positive(self, "env_time_limit_s", none=True)
+        flags = ("lean_sampling", "q_layer_norm", "random_warm_up", "store_buffer_in_checkpoints")
+        check_flag(self, *flags)
+        check_count(self, "replay_capacity", "replicas")
+        check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
+        groups = self.opponent_groups
+        is_right = groups is None or isinstance(groups, Mapping)
+        allowed = "None, or a dict from an agent to the agents that it models"
+        check("opponent_groups", groups, is_right, allowed)
 
     def get_multi_rl_module_spec(
         self,
@@ -281,6 +252,11 @@ class JointActionConfig(AlgorithmConfig):
                     policy, agents, opponents, modelled, seen, self._policy_of
                 )
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
+        observed = [multi_spec.rl_module_specs[policy] for policy in ours]
+        model_settings.refuse_convolutions_without_images(
+            [(spec.observation_space, spec.model_config) for spec in observed],
+            model_settings.convolutions_given(self),
+        )
         if self.replicas > 1:
             multi_spec.rl_module_specs = {
                 replica_id(policy, replica): copy.deepcopy(spec)
@@ -288,9 +264,26 @@ class JointActionConfig(AlgorithmConfig):
                 for policy, spec in multi_spec.rl_module_specs.items()
             }
         for module_id, spec in multi_spec.rl_module_specs.items():
-            if self.seed is not None and issubclass(spec.module_class, JointActionPolicy):
+            overrides = per_policy.overrides_of(self, module_id)
+            if not issubclass(spec.module_class, JointActionPolicy):
+                if overrides:
+                    raise ValueError(
+                        f"`{per_policy.NAME}` names {module_id!r}, which is a "
+                        f"{spec.module_class.__name__}; allowed: policies of "
+                        f"{self.algo_class.__name__}'s own kind, here {ours}."
+                    )
+                continue
+            if overrides:
+                spec.model_config |= self._auto_includes_changed_by(overrides)
+            if self.seed is not None:
                 spec.model_config[INIT_KEY] = self.stream_key(module_id)
         return multi_spec
+
+    def _auto_includes_changed_by(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """What a policy with settings of its own finds in its model config instead of all's."""
+        own = per_policy.configuration_of(self, overrides)._model_config_auto_includes
+        common = self._model_config_auto_includes
+        return {key: value for key, value in own.items() if value != common[key]}
 
     def build_env_to_module_connector(
         self, env: Any = None, spaces: Any = None, device: Any = None
@@ -355,45 +348,6 @@ class JointActionConfig(AlgorithmConfig):
                     f"'s own kind, here {ours}. It plays without being trained if it is left out."
                 )
 
-    def _set_provided(self, values: Mapping[str, Any]) -> Self:
-        for name, value in values.items():
-            if value is not NotProvided:
-                setattr(self, name, value)
-        return self
-
-    def _reject_unknown_attributes(self) -> None:
-        # RLlib sets whatever a config dict holds; a misspelt key would go unnoticed.
-        # "class" is what RLlib leaves behind when it copies a configuration by its state.
-        known = {*vars(type(self)()), "class"}
-        # Tune adds keys of its own, which begin with two underscores.
-        given = [key for key in vars(self) if key not in known and not key.startswith("__")]
-        reject_unknown_keys(given, known, "config")
-
-    def _check(self, name: str, value: Any, is_right: bool, allowed: str) -> None:
-        if not is_right:
-            raise ValueError(f"`{name}` is {value!r}; allowed: {allowed}.")
-
-    def _check_positive(self, name: str, value: Any) -> None:
-        self._check(name, value, _is_number(value) and value > 0, "a number above 0")
-
-    def _check_count(self, name: str, value: Any, least: int = 1) -> None:
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        self._check(name, value, is_count, f"an integer of at least {least}")
-
-    def _check_fraction(self, name: str, value: Any) -> None:
-        self._check(name, value, _is_number(value) and 0 <= value < 1, "a number in [0, 1)")
-
-
-def training_keys(config_class: type[AlgorithmConfig]) -> set[str]:
-    """All keys that `.training()` of a configuration takes, its base classes' included."""
-    keys = {
-        name
-        for base in inspect.getmro(config_class)
-        if "training" in vars(base)
-        for name in inspect.signature(vars(base)["training"]).parameters
-    }
-    return keys - {"self", "kwargs"}
-
 
 def _env_spaces(env: Any, spaces: dict[str, Any] | None) -> Any:
     if spaces is not None and INPUT_ENV_SINGLE_SPACES in spaces:
@@ -402,7 +356,3 @@ def _env_spaces(env: Any, spaces: dict[str, Any] | None) -> Any:
         getattr(env, "single_observation_space", None) or getattr(env, "observation_space", None),
         getattr(env, "single_action_space", None) or getattr(env, "action_space", None),
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from rommeo_rllib.components import squash
+from rommeo_rllib.joint_action.checks import check_at_least_0
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
 from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
@@ -29,6 +30,13 @@ EXPLORATION_NOISE = "exploration_noise"
 
 class DeterministicConfig(JointActionConfig):
     """Configuration of algorithms with deterministic policies; all actions must be Box."""
+
+    STACKED_KEYS = frozenset({EXPLORATION_NOISE})
+    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
+        EXPLORATION_NOISE,
+        "policy_lr",
+        "saturation_penalty",
+    }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
@@ -64,17 +72,15 @@ class DeterministicConfig(JointActionConfig):
             "exploration_noise": exploration_noise,
             "saturation_penalty": saturation_penalty,
         }
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
-    def validate(self) -> None:
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        if self._validate_config:
-            make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
-            exploration_schedule(self)
-            weight = self.saturation_penalty
-            self._check("saturation_penalty", weight, weight >= 0, "a number of at least 0")
+        super().check_values()
+        make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
+        exploration_schedule(self)
+        check_at_least_0(self, "saturation_penalty")
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:

@@ -33,8 +33,6 @@ from rommeo_rllib.joint_action.update import (
 class DeterministicLearner(JointActionLearner):
     """Owns what goes with a deterministic policy; a subclass supplies losses."""
 
-    PER_POLICY_KEYS = frozenset({EXPLORATION_NOISE})
-
     def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:

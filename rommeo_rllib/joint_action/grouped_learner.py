@@ -13,6 +13,7 @@ from torch import Generator
 from torch.optim import Optimizer
 
 from rommeo_rllib.joint_action.memory import keep_freed_memory
+from rommeo_rllib.joint_action.per_policy import overrides_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_order
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
@@ -26,9 +27,6 @@ _LEARNER_STREAM = 1
 class GroupedLearner(TorchLearner):
     """Groups policies of equal shape, and makes an optimizer for each group."""
 
-    PER_POLICY_KEYS: frozenset[str] = frozenset()
-    """Keys of the configuration in which policies may differ and still be computed together."""
-
     def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
@@ -37,8 +35,8 @@ class GroupedLearner(TorchLearner):
 
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
         """Policies are computed together only if this is equal."""
-        overrides = config.algorithm_config_overrides_per_module.get(module_id, {})
-        return repr(sorted((k, v) for k, v in overrides.items() if k not in self.PER_POLICY_KEYS))
+        overrides = overrides_of(config, module_id)
+        return repr(sorted((k, v) for k, v in overrides.items() if k not in config.STACKED_KEYS))
 
     # Building.
 

@@ -15,13 +15,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rommeo_rllib.naming import shown
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": partial(nn.ReLU, inplace=True),
-    "tanh": nn.Tanh,
+    "celu": nn.CELU,
     "elu": nn.ELU,
-    "silu": nn.SiLU,
     "gelu": nn.GELU,
+    "leakyrelu": nn.LeakyReLU,
+    "linear": nn.Identity,
+    "mish": nn.Mish,
+    "relu": partial(nn.ReLU, inplace=True),
+    "selu": nn.SELU,
+    "sigmoid": nn.Sigmoid,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "swish": nn.SiLU,
+    "tanh": nn.Tanh,
 }
+"""By RLlib's and torch's names, in small letters and without underscores."""
+
+
+def activation_named(name: str | type[nn.Module] | None) -> Callable[[], nn.Module]:
+    """Makes the activation that RLlib's `fcnet_activation` names.
+
+    Args:
+        name: a key of `ACTIVATIONS` in any spelling ("swish", "ReLU", "leaky_relu"), torch's class,
+            or None, which is "linear".
+
+    Raises:
+        ValueError: if there is no such activation.
+    """
+    said = "linear" if name is None else getattr(name, "__name__", name)
+    key = str(said).lower().replace("_", "")
+    if key not in ACTIVATIONS:
+        raise ValueError(
+            f"`fcnet_activation` is {shown(name)}; allowed: {', '.join(sorted(ACTIVATIONS))}."
+        )
+    return ACTIVATIONS[key]
 
 
 class Dense(nn.Module):
@@ -76,7 +106,7 @@ def mlp(
     inputs: int,
     hiddens: Sequence[int],
     outputs: int,
-    activation: str,
+    activation: str | type[nn.Module] | None,
     *,
     layer_norm: bool = False,
 ) -> Network:
@@ -86,20 +116,17 @@ def mlp(
         inputs: length of the input vector.
         hiddens: widths of the hidden layers.
         outputs: length of the output vector.
-        activation: a key of `ACTIVATIONS`.
+        activation: see :func:`activation_named`.
         layer_norm: normalise each hidden layer before its activation.
 
     Raises:
         ValueError: if the activation is unknown.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"`fcnet_activation` is {activation!r}; allowed: {', '.join(sorted(ACTIVATIONS))}."
-        )
+    make_activation = activation_named(activation)
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise([inputs, *hiddens]):
         layers.append(Dense(width_in, width_out))
         if layer_norm:
             layers.append(LayerNorm(width_out))
-        layers.append(ACTIVATIONS[activation]())
+        layers.append(make_activation())
     return Network(*layers, Dense(hiddens[-1] if hiddens else inputs, outputs))

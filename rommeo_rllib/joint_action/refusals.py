@@ -1,38 +1,21 @@
-"""What a configuration of RLlib's may say and these algorithms would pass over in silence."""
+"""What a configuration may say and these algorithms would pass over in silence.
+
+All that is found is told at once, with what to do instead.
+"""
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import gymnasium as gym
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.policy.policy import PolicySpec
 
+from rommeo_rllib.joint_action import ledger, model_settings, other_algorithms, per_policy
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.naming import did_you_mean, reject_unknown_keys
-
-INSTEAD = {
-    "lr": "Each network has a learning rate of its own, such as `q_lr` and `policy_lr`.",
-    "train_batch_size": "Give `train_batch_size_per_learner`.",
-    "minibatch_size": "Give `train_batch_size_per_learner`.",
-    "num_epochs": "Give `updates_per_env_step`.",
-    "shuffle_batch_per_epoch": "Batches are drawn at random from the replay.",
-    "model": "Give `.rl_module(model_config={...})`.",
-    "optimizer": "All networks are trained by Adam.",
-    "observation_filter": "Give `env_to_module_connector` RLlib's connector MeanStdFilter.",
-    "preprocessor_pref": "An env-to-module connector may rewrite observations.",
-    "num_gpus": "Give `num_gpus_per_learner`.",
-    "remote_worker_envs": "Give `num_env_runners`.",
-    "observation_fn": "An env-to-module connector may rewrite observations.",
-    "input_": "Learning from recorded data is not supported: joint steps come from an environment.",
-    "enable_rl_module_and_learner": "RLlib's old API stack is not supported.",
-    "enable_env_runner_and_connector_v2": "RLlib's old API stack is not supported.",
-}
-"""Settings of `AlgorithmConfig` that would have no effect, and what to do about each."""
+from rommeo_rllib.naming import did_you_mean, shown
 
 _INSTEAD_OF_POLICY_SPEC = {
     "config": "`.multi_agent(algorithm_config_overrides_per_module={...})`",
@@ -43,39 +26,81 @@ ACTION_MASK = "action_mask"
 """The key under which RLlib's examples and PettingZoo's games hold a mask in an observation."""
 
 
-def refuse_what_has_no_effect(config: AlgorithmConfig) -> None:
-    """Raises a ValueError for a setting that was changed in vain; it says what to do instead."""
-    default = type(config)()
-    for name, instead in INSTEAD.items():
-        value, usual = getattr(config, name, None), getattr(default, name, None)
-        if value != usual:
-            raise ValueError(f"`{name}` is {value!r}; allowed: {usual!r} only. {instead}")
-    _refuse_policy_specs(config.policies)
-    runner = config.env_runner_cls
-    if runner is not None and not issubclass(runner, JointActionEnvRunner):
-        raise ValueError(
-            f"`env_runner_cls` is {runner.__name__}; allowed: subclasses of "
-            f"{JointActionEnvRunner.__module__}.{JointActionEnvRunner.__name__}."
+def refuse_what_has_no_effect(config: Any) -> None:
+    """Raises one ValueError for all settings that were given in vain."""
+    found = [
+        *ledger.refused_settings(config, config._given),
+        *other_algorithms.sentences(config, config._given),
+        *_about_policies(config),
+        *_about_classes(config),
+        *model_settings.sentences(config),
+        *per_policy.sentences(config),
+        *_about_evaluation(config),
+    ]
+    if len(found) == 1:
+        raise ValueError(found[0])
+    if found:
+        listed = "".join(f"\n- {sentence}" for sentence in found)
+        raise ValueError(f"{len(found)} settings cannot be used here:{listed}")
+
+
+def _about_policies(config: Any) -> Iterator[str]:
+    if not config.is_multi_agent:
+        yield (
+            f"{config.algo_class.__name__} is a multi-agent algorithm, but the configuration names "
+            "no policies; call `.multi_agent(policies={...}, policy_mapping_fn=...)`."
         )
-
-
-def _refuse_policy_specs(policies: Collection[str] | Mapping[str, Any]) -> None:
+    policies = config.policies
     for policy, spec in policies.items() if isinstance(policies, Mapping) else ():
         if isinstance(spec, tuple):  # RLlib's own form of them once an algorithm is built.
             spec = PolicySpec(*spec)
         for name, instead in _INSTEAD_OF_POLICY_SPEC.items():
             value = getattr(spec, name, None)
             if value:
-                raise ValueError(
-                    f"`policies` gives {policy!r} the {name} {value!r}, which would have no "
-                    f"effect; allowed: none. Give {instead}."
+                yield (
+                    f"`policies` gives {policy!r} the {name} {shown(value)}, which would have no "
+                    f"effect; give {instead}."
                 )
 
 
-def refuse_unknown_model_settings(given: Iterable[str], own: Iterable[str]) -> None:
-    """Raises a ValueError for a key of `model_config` that is neither RLlib's nor in `own`."""
-    rllibs = {field.name for field in fields(DefaultModelConfig)}
-    reject_unknown_keys(given, rllibs.union(own), "model_config")
+def _about_classes(config: Any) -> Iterator[str]:
+    runner = config.env_runner_cls
+    if runner is not None and not _is_subclass(runner, JointActionEnvRunner):
+        yield f"`env_runner_cls` is {_name(runner)}; {_subclasses_of(JointActionEnvRunner)}"
+    learner, own = config._learner_class, config.get_default_learner_class()
+    if learner is not None and not _is_subclass(learner, own):
+        yield f"`learner_class` is {_name(learner)}; {_subclasses_of(own)}"
+    if config.learner_config_dict and learner is None:
+        yield (
+            f"`learner_config_dict` is {shown(config.learner_config_dict)}; only a `learner_class` "
+            "of your own would read it."
+        )
+
+
+def _subclasses_of(own: type) -> str:
+    return f"allowed: subclasses of {own.__module__}.{own.__name__}."
+
+
+def _is_subclass(given: Any, own: type) -> bool:
+    return inspect.isclass(given) and issubclass(given, own)
+
+
+def _name(given: Any) -> str:
+    return given.__name__ if inspect.isclass(given) else shown(given)
+
+
+_SAMPLING = ("env_time_limit_s", "lean_sampling")
+"""What of `.training()` an evaluation may have otherwise."""
+
+
+def _about_evaluation(config: Any) -> Iterator[str]:
+    given = config.evaluation_config
+    for key in given if isinstance(given, Mapping) else ():
+        if key in config.training_keys() and key not in _SAMPLING and key not in ledger.REFUSED:
+            yield (
+                f"`evaluation_config` gives `{key}`, which has no effect on an evaluation: leave "
+                "it out."
+            )
 
 
 def refuse_unknown_policy(agent: Any, policy: str | None, policies: Collection[str]) -> None:

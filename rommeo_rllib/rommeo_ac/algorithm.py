@@ -10,10 +10,18 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.checks import check_choice, check_count, check_fraction
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
 from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
-from rommeo_rllib.schedules import Auto, ScheduleSpec, make_alpha, make_schedule
+from rommeo_rllib.schedules import (
+    Auto,
+    ScheduleSpec,
+    is_learned,
+    learned_alpha,
+    make_alpha,
+    make_schedule,
+)
 
 
 class ROMMEOACConfig(JointActionConfig):
@@ -31,6 +39,19 @@ class ROMMEOACConfig(JointActionConfig):
         ... )
         >>> algorithm = config.build_algo()
     """
+
+    STACKED_KEYS = frozenset({"alpha", "kl_coeff"})
+    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
+        "alpha",
+        "alpha_lr",
+        "kl_coeff",
+        "opponent_model",
+        "opponent_model_lr",
+        "opponent_prior_lr",
+        "policy_lr",
+        "prior_uniform_weight",
+        "uniform_opponent_fraction",
+    }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or ROMMEOAC)
@@ -66,9 +87,10 @@ class ROMMEOACConfig(JointActionConfig):
             alpha: weight of the policy's entropy, in units of the reward: a number;
                 [[env_step, value], ...], interpolated linearly;
                 {"initial", "final", "decay_steps", "kind": "linear"|"exponential"}, which is at
-                `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}), which
-                learns it. The clock of all schedules is env steps sampled over the run's lifetime,
-                all env runners together.
+                `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}, the
+                target per dimension of the action, or {"total_target_entropy", "initial"}, both in
+                nats), which learns it. The clock of all schedules is env steps sampled over the
+                run's lifetime, all env runners together.
             kl_coeff: weight of KL(opponent model || prior), in units of the reward; the paper's is
                 1. A number or a schedule as above; 0 leaves the opponent model unregularised.
             policy_lr: learning rate of the conditional policy.
@@ -85,7 +107,9 @@ class ROMMEOACConfig(JointActionConfig):
                 Eq. 18 and 19; "resampled" fits both to actions that are weighed by Eq. 10 and 11,
                 which finds the better one of several modes but costs a multiple and suits actions
                 of few dimensions (see docs/deviations.md).
-            **kwargs: what :meth:`JointActionConfig.training` takes.
+            **kwargs: what :meth:`JointActionConfig.training` takes, and of RLlib's SAC
+                `initial_alpha` and `target_entropy` (its target is that of the whole action, in
+                nats).
 
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
@@ -102,8 +126,8 @@ class ROMMEOACConfig(JointActionConfig):
             "uniform_opponent_fraction": uniform_opponent_fraction,
             "opponent_model": opponent_model,
         }
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
     def paper_settings(self) -> Self:
         """The settings of the paper's authors for Max of Two Quadratics, from their program.
@@ -131,28 +155,33 @@ class ROMMEOACConfig(JointActionConfig):
             opponent_prior_lr=0.01,
         ).rl_module(model_config={"fcnet_hiddens": [100, 100]})
 
-    def validate(self) -> None:
+    def _take(self, key: str, value: Any) -> bool:
+        """SAC's settings of a learned alpha; whether `key` has been one."""
+        if is_learned(self.alpha):
+            if key == "initial_alpha":
+                self.alpha = learned_alpha(self.alpha, initial=value)
+                return True
+            if key == "target_entropy":
+                # SAC's is that of the whole action.
+                is_auto = value is None or value == "auto"
+                target = {"target_entropy": "auto"} if is_auto else {"total_target_entropy": value}
+                self.alpha = learned_alpha(self.alpha, **target)
+                return True
+        return super()._take(key, value)
+
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        if not self._validate_config:
-            return
+        super().check_values()
         make_alpha(self.alpha)
         make_schedule(self.kl_coeff, "kl_coeff", allow_zero=True)
         for name in ("policy_lr", "opponent_model_lr", "opponent_prior_lr", "alpha_lr"):
             make_schedule(getattr(self, name), name, allow_zero=True)
-        if self.prior_window is not None:
-            self._check_count("prior_window", self.prior_window)
-        self._check(
-            "opponent_model",
-            self.opponent_model,
-            self.opponent_model in OPPONENT_MODELS,
-            " or ".join(map(repr, OPPONENT_MODELS)),
-        )
+        check_count(self, "prior_window", none=True)
+        check_choice(self, "opponent_model", OPPONENT_MODELS)
         if self.opponent_model == RESAMPLED:
             # Eq. 11 divides by it.
             make_schedule(self.kl_coeff, "kl_coeff")
-        self._check_fraction("prior_uniform_weight", self.prior_uniform_weight)
-        self._check_fraction("uniform_opponent_fraction", self.uniform_opponent_fraction)
+        check_fraction(self, "prior_uniform_weight", "uniform_opponent_fraction")
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`ROMMEOPolicy` for each policy."""

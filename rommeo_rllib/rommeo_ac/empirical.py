@@ -8,6 +8,7 @@ from __future__ import annotations
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from rommeo_rllib.joint_action.checks import check_choice
 from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC, ROMMEOACConfig
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED
@@ -27,11 +28,10 @@ class ROMMEOACEMPConfig(ROMMEOACConfig):
         # There is no divergence to soften.
         self.prior_uniform_weight = 0.0
 
-    def validate(self) -> None:
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        is_right = self.opponent_model == REPARAMETERISED
-        self._check("opponent_model", self.opponent_model, is_right, repr(REPARAMETERISED))
+        super().check_values()
+        check_choice(self, "opponent_model", (REPARAMETERISED,))
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`ROMMEOEMPPolicy` for each policy."""

@@ -55,8 +55,6 @@ LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
 class ROMMEOACLearner(JointActionLearner):
     """Q by Eq. 14, the policy by Eq. 18, the opponent model by Eq. 19, the prior from the past."""
 
-    PER_POLICY_KEYS = frozenset({"alpha", "kl_coeff"})
-
     def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
@@ -187,7 +185,7 @@ class _ROMMEOUpdate:
         if self.policy.LEARNS_OPPONENT_MODEL:
             losses[OPPONENT_MODEL_LOSS] = opponent_model_loss
         if isinstance(self.temperature, Auto):
-            target = self.policy.target_entropy(self.temperature.target_entropy)
+            target = self.policy.target_entropy(self.temperature)
             alpha_loss = objective.temperature_loss(
                 self.policy.log_alpha.unsqueeze(-1), entropy, target
             )

@@ -16,6 +16,7 @@ from rommeo_rllib.joint_action.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.joint_q import MAX_COUNTED_ACTIONS, JointQPolicy
 from rommeo_rllib.joint_action.networks import Network
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.schedules import Auto
 
 INITIAL_ALPHA = "initial_alpha"
 """Key of the model config: alpha before the first update, where it is learned."""
@@ -94,12 +95,15 @@ class ROMMEOPolicy(JointQPolicy):
         parameters = self.fitted_network(observations)
         return ProductDistribution(self.opponent_components, parameters, uniform_weight)
 
-    def target_entropy(self, per_dimension: float | None) -> float:
+    def target_entropy(self, alpha: Auto) -> float:
         """Nats that a learned alpha aims for: the sum over the action's dimensions.
 
         Without a choice of the user's, -1 a continuous dimension (Haarnoja et al. 2018b) and half
         of the greatest possible entropy for a discrete action.
         """
+        if alpha.total_target_entropy is not None:
+            return alpha.total_target_entropy
+        per_dimension = alpha.target_entropy
         choices = [c.size for c in self.own_components if c.kind == "discrete"]
         dimensions = action_size([c for c in self.own_components if c.kind != "discrete"])
         if per_dimension is not None:

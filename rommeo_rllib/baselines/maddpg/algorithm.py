@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from rommeo_rllib.baselines.maddpg.policy import DDPGOMPolicy, DDPGPolicy, MADDPGPolicy
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.checks import check_count
 from rommeo_rllib.joint_action.config import NotProvided
 from rommeo_rllib.joint_action.deterministic import DeterministicConfig
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
@@ -74,6 +75,8 @@ class MADDPG(JointActionAlgorithm):
 class DDPGOMConfig(DeterministicConfig):
     """Configuration of DDPG with an opponent model."""
 
+    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"opponent_model_lr"}
+
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or DDPGOM)
         self.opponent_model_lr: ScheduleSpec = 3e-4
@@ -97,15 +100,14 @@ class DDPGOMConfig(DeterministicConfig):
             ValueError: for an unknown key; it names the nearest right one.
         """
         own = {"opponent_model_lr": opponent_model_lr, "opponent_window": opponent_window}
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
-    def validate(self) -> None:
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        if self._validate_config:
-            make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
-            self._check_count("opponent_window", self.opponent_window)
+        super().check_values()
+        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
+        check_count(self, "opponent_window")
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`DDPGOMPolicy` for each policy."""

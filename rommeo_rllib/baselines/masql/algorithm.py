@@ -10,12 +10,21 @@ from typing_extensions import Self
 
 from rommeo_rllib.baselines.masql.policy import MASQLPolicy
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.checks import check, check_count
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 
 class MASQLConfig(JointActionConfig):
     """Configuration of MASQL."""
+
+    STACKED_KEYS = frozenset({"alpha"})
+    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
+        "alpha",
+        "particles",
+        "policy_lr",
+        "value_particles",
+    }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or MASQL)
@@ -52,19 +61,17 @@ class MASQLConfig(JointActionConfig):
             "particles": particles,
             "value_particles": value_particles,
         }
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
-    def validate(self) -> None:
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        if not self._validate_config:
-            return
+        super().check_values()
         make_schedule(self.alpha, "alpha")
         make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
-        self._check_count("particles", self.particles, least=2)
-        self._check("particles", self.particles, self.particles % 2 == 0, "an even number")
-        self._check_count("value_particles", self.value_particles)
+        check_count(self, "particles", least=2)
+        check("particles", self.particles, self.particles % 2 == 0, "an even number")
+        check_count(self, "value_particles")
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`MASQLPolicy` for each policy."""

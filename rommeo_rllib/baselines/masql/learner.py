@@ -43,8 +43,6 @@ class MASQLLearner(JointActionLearner):
     Shapes below leave out the leading axis that policies computed together have.
     """
 
-    PER_POLICY_KEYS = frozenset({ALPHA})
-
     def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:

@@ -18,6 +18,9 @@ from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 class PR2ACConfig(DeterministicConfig):
     """Configuration of PR2-AC."""
 
+    STACKED_KEYS = DeterministicConfig.STACKED_KEYS | {"alpha"}
+    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"alpha", "opponent_model_lr"}
+
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or PR2AC)
         self.alpha: ScheduleSpec = 1.0
@@ -42,15 +45,14 @@ class PR2ACConfig(DeterministicConfig):
             ValueError: for an unknown key; it names the nearest right one.
         """
         own = {"alpha": alpha, "opponent_model_lr": opponent_model_lr}
-        super().training(**kwargs)
-        return self._set_provided(own)
+        self._set_provided(own)
+        return super().training(**kwargs)
 
-    def validate(self) -> None:
+    def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().validate()
-        if self._validate_config:
-            make_schedule(self.alpha, "alpha")
-            make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
+        super().check_values()
+        make_schedule(self.alpha, "alpha")
+        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """A :class:`PR2Policy` for each policy."""

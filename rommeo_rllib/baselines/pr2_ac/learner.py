@@ -45,8 +45,6 @@ class PR2ACLearner(DeterministicLearner):
     Shapes below leave out the leading axis that policies computed together have.
     """
 
-    PER_POLICY_KEYS = DeterministicLearner.PER_POLICY_KEYS | {ALPHA}
-
     def trained_parameters(
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:

@@ -1,0 +1,266 @@
+"""An RLlib configuration that passes over nothing in silence.
+
+What it is given takes effect, or is refused at validation with what to do instead, whichever way
+it comes: by fluent methods, as an attribute, or in a dict, as Tune's searches hand it over.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
+from typing_extensions import Self
+
+from rommeo_rllib.joint_action import ledger, model_settings, other_algorithms, per_policy
+from rommeo_rllib.joint_action.checks import (
+    check,
+    check_at_least_0,
+    check_choice,
+    check_count,
+    check_flag,
+    check_positive,
+    is_integer,
+)
+from rommeo_rllib.joint_action.refusals import refuse_what_has_no_effect
+from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.schedules import is_finite_number
+
+# Stands for "leave it as it is" whatever the argument's type.
+NotProvided: Any = _NotProvided
+
+GREATEST_SEED = 2**32 - 1
+"""Environments take no greater one."""
+
+
+class StrictConfig(AlgorithmConfig):
+    """What all configurations here do with what they are given.
+
+    Attributes:
+        PER_POLICY_KEYS: in which policies may differ (`algorithm_config_overrides_per_module`).
+        STACKED_KEYS: those of them in which policies differ and are still computed together.
+    """
+
+    PER_POLICY_KEYS: ClassVar[frozenset[str]] = frozenset()
+    STACKED_KEYS: ClassVar[frozenset[str]] = frozenset()
+
+    updates_per_env_step: float
+    replay_capacity: int
+    replicas: int
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        # What `.training()` was given that has no place here, to be told at validation.
+        self._given: dict[str, Any] = {}
+        # What `updates_per_env_step` was made from, and is to follow.
+        self._training_intensity: dict[str, Any] = {}
+
+    @classmethod
+    def training_keys(cls) -> set[str]:
+        """All keys that `.training()` takes, its base classes' included."""
+        keys = {
+            name
+            for base in inspect.getmro(cls)
+            if "training" in vars(base)
+            for name in inspect.signature(vars(base)["training"]).parameters
+        }
+        return keys - {"self", "kwargs"}
+
+    def training(self, **kwargs: Any) -> Self:
+        """RLlib's settings, and those of its algorithms.
+
+        Of the latter those with an equivalent are taken, all others are told at validation.
+
+        Raises:
+            ValueError: for a key that nobody knows; it names the nearest right one.
+        """
+        others = {key: kwargs[key] for key in kwargs if key not in self.training_keys()}
+        if others:
+            known = self.training_keys().difference(ledger.REFUSED)
+            unknown = [key for key in others if key not in other_algorithms.owners()]
+            reject_unknown_keys(unknown, known, ".training()")
+        super().training(**{key: kwargs[key] for key in kwargs if key not in others})
+        given = {key: kwargs[key] for key in ledger.GIVEN_IS_MEANT if key in kwargs}
+        self._given = {**self._given, **given}
+        for key, value in others.items():
+            self._take_or_note(key, value)
+        self._follow_training_intensity()
+        return self
+
+    def rl_module(
+        self, *, algorithm_config_overrides_per_module: Any = NotProvided, **kwargs: Any
+    ) -> Self:
+        """RLlib's; overrides per module may be pairs, too."""
+        overrides = algorithm_config_overrides_per_module
+        if overrides is not NotProvided:
+            kwargs[per_policy.NAME] = per_policy.as_dict(overrides)
+        return super().rl_module(**kwargs)
+
+    def validate(self) -> None:
+        """Checks everything.
+
+        Raises:
+            ValueError: naming all that would have no effect, with what to do instead; or else a
+                field, its value and what is allowed.
+        """
+        self._reject_unknown_attributes()
+        if not self._validate_config:
+            return
+        self._follow_training_intensity()
+        refuse_what_has_no_effect(self)
+        super().validate()
+        self.check_values()
+        per_policy.check_values(self)
+
+    def check_values(self) -> None:
+        """Checks every value by itself; raises a ValueError that names it and what is allowed."""
+        gamma = self.gamma
+        check("gamma", gamma, is_finite_number(gamma) and 0 <= gamma <= 1, "a number in [0, 1]")
+        check_positive(self, "grad_clip", none=True)
+        check_choice(self, "grad_clip_by", ("value", "norm", "global_norm"))
+        check_choice(self, "batch_mode", ("truncate_episodes", "complete_episodes"))
+        check_flag(self, "explore")
+        check_count(self, *_AT_LEAST_1)
+        check_count(self, *_AT_LEAST_0, least=0)
+        check_count(self, *_AT_LEAST_0_OR_NONE, least=0, none=True)
+        check_count(self, "seed", least=0, most=GREATEST_SEED, none=True)
+        check_at_least_0(self, *_SECONDS, none=True)
+        if self.rollout_fragment_length != "auto":
+            check_count(self, "rollout_fragment_length")
+        intensity = self._training_intensity.get("is", 1.0)
+        is_right = is_finite_number(intensity) and intensity > 0
+        check("training_intensity", intensity, is_right, "a finite number above 0, or None")
+        model_settings.check_values(self)
+
+    def get_config_for_module(self, module_id: str) -> Self:
+        """The configuration with the settings that a policy, or a replica of it, has of its own."""
+        if module_id not in self._per_module_overrides:
+            overrides = per_policy.overrides_of(self, module_id)
+            if not overrides:
+                return self
+            self._per_module_overrides[module_id] = per_policy.configuration_of(self, overrides)
+        return self._per_module_overrides[module_id]
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        # Searches draw NumPy's numbers, and schedules may come as arrays.
+        if isinstance(value, np.generic | np.ndarray):
+            value = value.tolist()
+        super().__setattr__(key, value)
+
+    def update_from_dict(self, config_dict: dict[str, Any]) -> Self:
+        """RLlib's; settings of other algorithms go the way of `.training()`."""
+        others = {
+            key: value
+            for key, value in config_dict.items()
+            if key not in vars(self)
+            and key not in self.training_keys()
+            and self._translate_special_keys(key, warn_deprecated=False)
+            in other_algorithms.owners()
+        }
+        super().update_from_dict({k: v for k, v in config_dict.items() if k not in others})
+        # RLlib's own dicts hold all settings, ours those that mean something.
+        if "enable_rl_module_and_learner" not in config_dict:
+            given = {k: config_dict[k] for k in ledger.GIVEN_IS_MEANT if k in config_dict}
+            self._given = {**self._given, **given}
+        for key, value in others.items():
+            self._take_or_note(self._translate_special_keys(key, warn_deprecated=False), value)
+        self._follow_training_intensity()
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """RLlib's, without settings that have no effect here and ask for nothing.
+
+        Population-based training mutates what it finds; what it does not find it sets at once, and
+        validation refuses it before the trial begins.
+        """
+        known_as = {"input_": "input", "framework_str": "framework"}
+        hidden = {known_as.get(name, name) for name in ledger.without_effect(self)}
+        return {key: value for key, value in super().to_dict().items() if key not in hidden}
+
+    def serialize(self) -> dict[str, Any]:
+        """RLlib's, which wants all settings."""
+        return self._serialize_dict(super().to_dict())
+
+    def get_state(self) -> dict[str, Any]:
+        """RLlib's, which leaves out whatever is -1, its mark of settings that are no more."""
+        usual = ledger.rllibs_defaults()
+        minus_1 = {
+            name: value
+            for name, value in vars(self).items()
+            if isinstance(value, int | float) and value == -1 and usual.get(name) != -1
+        }
+        return super().get_state() | minus_1
+
+    def _take_or_note(self, key: str, value: Any) -> None:
+        if value is NotProvided:
+            return
+        if self._take(key, value):
+            self._given.pop(key, None)
+        else:
+            self._given[key] = value
+
+    def _take(self, key: str, value: Any) -> bool:
+        """Takes up a setting of another algorithm of RLlib's; whether it has been all of it."""
+        renamed = other_algorithms.RENAMED.get(key)
+        if renamed is not None and hasattr(self, renamed):
+            setattr(self, renamed, value)
+        elif key in ledger.HONOURED:
+            setattr(self, key, value)
+        elif key == "training_intensity" and value is not None:
+            self._training_intensity = {"is": value, "gave": None}
+        else:
+            if key == "replay_buffer_config" and isinstance(value, Mapping):
+                self.replay_capacity = value.get("capacity", self.replay_capacity)
+            return False
+        return True
+
+    def _follow_training_intensity(self) -> None:
+        """As many updates for each env step as train that many rows."""
+        wanted = self._training_intensity
+        rows = self.train_batch_size_per_learner
+        if not wanted or not is_integer(rows) or rows < 1 or not is_integer(self.num_learners):
+            return
+        if wanted["gave"] not in (None, self.updates_per_env_step):
+            self._training_intensity = {}  # It has been set since.
+            return
+        if not is_finite_number(wanted["is"]):
+            return  # It may be one of Tune's distributions yet.
+        updates = wanted["is"] / self.total_train_batch_size
+        if updates != wanted["gave"]:
+            self.updates_per_env_step = updates
+            self._training_intensity = {**wanted, "gave": updates}
+
+    def _set_provided(self, values: Mapping[str, Any]) -> Self:
+        for name, value in values.items():
+            if value is not NotProvided:
+                setattr(self, name, value)
+        return self
+
+    def _reject_unknown_attributes(self) -> None:
+        # RLlib sets whatever a config dict holds; a misspelt key would go unnoticed.
+        # "class" is what RLlib leaves behind when it copies a configuration by its state.
+        known = {*vars(type(self)()), "class"}
+        # Tune adds keys of its own, which begin with two underscores.
+        given = [key for key in vars(self) if key not in known and not key.startswith("__")]
+        for key in [key for key in given if key in other_algorithms.owners()]:
+            given.remove(key)
+            self._take_or_note(key, self.__dict__.pop(key))
+        reject_unknown_keys(given, known.difference(ledger.REFUSED), "config")
+
+
+_AT_LEAST_1 = (
+    "episode_lookback_horizon",
+    "metrics_num_episodes_for_smoothing",
+    "num_envs_per_env_runner",
+    "train_batch_size_per_learner",
+)
+_AT_LEAST_0 = ("evaluation_num_env_runners", "num_env_runners", "num_learners")
+_AT_LEAST_0_OR_NONE = (
+    "evaluation_interval",
+    "min_sample_timesteps_per_iteration",
+    "min_train_timesteps_per_iteration",
+)
+_SECONDS = ("evaluation_sample_timeout_s", "min_time_s_per_iteration", "sample_timeout_s")
