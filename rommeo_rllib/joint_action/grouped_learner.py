@@ -13,6 +13,7 @@ from torch import Generator
 from torch.optim import Optimizer
 
 from rommeo_rllib.joint_action.memory import keep_freed_memory
+from rommeo_rllib.joint_action.optimizer_state import POLICIES, network_states, take_up
 from rommeo_rllib.joint_action.per_policy import overrides_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_order
@@ -102,7 +103,12 @@ class GroupedLearner(TorchLearner):
         rates = [make_schedule(n.lr, f"{name}_lr", allow_zero=True) for name, n in networks.items()]
         optimizer = torch.optim.Adam(
             [
-                {"params": list(network.parameters), "lr": rate.value(0), "name": name}
+                {
+                    "params": list(network.parameters),
+                    "lr": rate.value(0),
+                    "name": name,
+                    POLICIES: list(group.ids),
+                }
                 for (name, network), rate in zip(networks.items(), rates, strict=True)
             ],
             fused=True,
@@ -131,6 +137,33 @@ class GroupedLearner(TorchLearner):
         pass
 
     # Checkpoints.
+
+    def begin_afresh(self, policy: JointActionPolicy, config: AlgorithmConfig, name: str) -> None:
+        """Called for a network that learns here, but did not in the run whose state is loaded.
+
+        Args:
+            policy: whose network it is.
+            config: the policy's configuration.
+            name: of the network, as in `trained_parameters`.
+        """
+
+    def _set_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Takes up what is stored of each policy's networks, however these are grouped here."""
+        stored = network_states(state)
+        known = {module_id for module_id, _ in stored}
+        grouped = {module_id for group in self._groups for module_id in group.ids}
+        added = [i for i in known - grouped if i in self.module]
+        if added:
+            self._add_groups(added, added=True)
+        for group in self._groups:
+            optimizer = self.get_optimizer(group.ids[0])
+            take_up(optimizer, stored)
+            for network in optimizer.param_groups:
+                for module_id, policy in group.members.items():
+                    name = network["name"]
+                    if module_id in known and (module_id, name) not in stored:
+                        config = self.config.get_config_for_module(module_id)
+                        self.begin_afresh(policy, config, name)
 
     def get_state(
         self, components: Any = None, *, not_components: Any = None, **kwargs: Any

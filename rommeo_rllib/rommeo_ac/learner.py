@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,8 +68,21 @@ class ROMMEOACLearner(JointActionLearner):
             list(policy.fitted_network.parameters()), config.opponent_prior_lr
         )
         if isinstance(make_alpha(config.alpha), Auto):
-            trained["alpha"] = TrainedParameters([policy.log_alpha], config.alpha_lr)
+            trained[ALPHA] = TrainedParameters([policy.log_alpha], config.alpha_lr)
         return trained
+
+    def build(self) -> None:
+        """Builds all; each learned alpha begins where its own policy's configuration says."""
+        super().build()
+        for group in self._groups:
+            for module_id, policy in group.members.items():
+                self.begin_afresh(policy, self.config.get_config_for_module(module_id), ALPHA)
+
+    def begin_afresh(self, policy: JointActionPolicy, config: AlgorithmConfig, name: str) -> None:
+        """A learned alpha begins at its initial value, whatever stood in its place."""
+        alpha = make_alpha(cast("ROMMEOACConfig", config).alpha)
+        if name == ALPHA and isinstance(alpha, Auto):
+            cast(ROMMEOPolicy, policy).log_alpha.data.fill_(math.log(alpha.initial))
 
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
         """Learned and scheduled alphas are not computed together."""

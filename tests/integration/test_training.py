@@ -83,10 +83,25 @@ def test_all_ways_of_sampling_train(settings):
 
 @pytest.mark.parametrize("num_learners", [1, 2])
 def test_remote_learners_train(num_learners):
-    config = game_config().learners(num_learners=num_learners)
-    result = train(config)
+    algorithm = game_config().learners(num_learners=num_learners).build_algo()
+    try:
+        first = algorithm.learner_group.get_weights()
+        result = algorithm.train()
+        learners = algorithm.learner_group.foreach_learner(
+            lambda learner: learner.module.get_state()
+        )
+        acting = algorithm.env_runner.module.get_state()
+    finally:
+        algorithm.stop()
+    latest, *others = [learner.get() for learner in learners]
     for policy in ("player_0", "player_1"):
         assert_finite(result["learners"][policy], METRICS)
+        # All learners have learned the same, and the env runner acts by it.
+        for weights in (*[other[policy] for other in others], acting[policy]):
+            for name in weights:
+                np.testing.assert_array_equal(weights[name], latest[policy][name])
+        for name in ("q_network.0.weight", "policy_network.0.weight"):
+            assert (latest[policy][name] != first[policy][name]).any()
     # All learners together see `train_batch_size_per_learner` rows each.
     assert updates(result) == num_learners * (STEPS - WARM_UP + 1)
 
@@ -135,14 +150,18 @@ def test_a_policy_that_is_not_to_be_trained_stays_as_it_is():
     assert changed == {"player_0": True, "player_1": False}
 
 
+# No policy has so much entropy, or hardly any so little.
+@pytest.mark.parametrize(("target_entropy", "direction"), [(2.0, 1.0), (-5.0, -1.0)])
 @pytest.mark.parametrize("game", ["max_of_two_quadratics", "climbing_game"])
-def test_alpha_may_be_learned(game):
-    result = train(game_config(game, alpha="auto", alpha_lr=0.01))
+def test_a_learned_alpha_moves_towards_its_target_entropy(game, target_entropy, direction):
+    alpha = {"initial": 0.5, "target_entropy": target_entropy}
+    result = train(game_config(game, alpha=alpha, alpha_lr=0.01))
     for policy in ("player_0", "player_1"):
         learned = result["learners"][policy]
         assert_finite(learned, [*METRICS, "alpha_loss"])
-        assert learned["alpha"] > 0
-        assert abs(learned["alpha"] - 1.0) > 0.01
+        # Adam's steps are as long as the learning rate while a gradient's sign stays the same.
+        steps = math.log(learned["alpha"] / 0.5) / 0.01
+        assert steps == pytest.approx(direction * updates(result), rel=0.1)
 
 
 def test_a_scheduled_alpha_is_the_same_for_all_policies_but_for_overrides():

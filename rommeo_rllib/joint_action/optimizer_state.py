@@ -1,0 +1,75 @@
+"""What optimizers remember, by policy and network.
+
+Which policies are computed together, and which of their networks are trained, depends on the
+configuration, and a run may be restored with another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+POLICIES = "policies"
+"""Key of an optimizer's parameter group: the policies, in order, whose network it trains."""
+
+ParameterState: TypeAlias = dict[str, Tensor]
+"""What Adam remembers of a parameter of one policy; "step" is a number."""
+
+NetworkStates: TypeAlias = dict[tuple[str, str], list[ParameterState | None]]
+"""By policy and network's name the states of its parameters; None before the first step."""
+
+_STEP = "step"
+
+
+def network_states(stored: Mapping[str, Any]) -> NetworkStates:
+    """Takes apart what `Learner.get_state` says of all optimizers."""
+    found: NetworkStates = {}
+    for optimizer in stored.values():
+        states = optimizer["state"]["state"]
+        for network in optimizer["state"]["param_groups"]:
+            policies = network[POLICIES]
+            of_parameters = [states.get(number) for number in network["params"]]
+            for row, policy in enumerate(policies):
+                found[policy, network["name"]] = [
+                    None if state is None else _row(state, row, stacked=len(policies) > 1)
+                    for state in of_parameters
+                ]
+    return found
+
+
+def take_up(optimizer: Optimizer, states: NetworkStates) -> None:
+    """Gives an optimizer the states of its policies' networks; one without begins afresh.
+
+    Policies that are computed together count their steps together: the greatest number counts.
+    """
+    own = optimizer.state_dict()
+    loaded = {}
+    for network in own["param_groups"]:
+        policies = network[POLICIES]
+        of_policies = [states.get((policy, network["name"])) for policy in policies]
+        for place, number in enumerate(network["params"]):
+            rows = [None if one is None else one[place] for one in of_policies]
+            if any(row is not None for row in rows):
+                loaded[number] = _joined(rows)
+    optimizer.load_state_dict({**own, "state": loaded})
+
+
+def _row(state: Mapping[str, Any], row: int, *, stacked: bool) -> ParameterState:
+    tensors = {name: torch.as_tensor(value) for name, value in state.items()}
+    return {n: value[row] if stacked and n != _STEP else value for n, value in tensors.items()}
+
+
+def _joined(rows: Sequence[ParameterState | None]) -> ParameterState:
+    known = [row for row in rows if row is not None]
+    if len(rows) == 1:
+        return known[0]
+    joined = {
+        name: torch.stack([torch.zeros_like(like) if row is None else row[name] for row in rows])
+        for name, like in known[0].items()
+        if name != _STEP
+    }
+    return {_STEP: torch.stack([row[_STEP] for row in known]).max(), **joined}
