@@ -86,10 +86,17 @@ class Script:
     def would_act_at(self, step: int) -> frozenset[str]:
         """Who acts at `step`, or would if the time of all were not up then."""
         acting = set(self.acting_at(step))
-        if step == self.length and self.ending == "truncated":
+        if step == self.length and self.ending:
             observed = self.observations_at(step)
-            acting.update(a for a in observed if a not in self.leaves or self.leaves[a].truncated)
+            # RLlib does not let one in who comes at the very end.
+            members = [agent for agent in observed if self.observes[agent][0] < step]
+            acting.update(agent for agent in members if self._is_truncated(agent))
         return frozenset(acting)
+
+    def _is_truncated(self, agent: str) -> bool:
+        if agent in self.leaves:
+            return self.leaves[agent].truncated
+        return self.ending == "truncated"
 
     def _has_final_observation(self, agent: str) -> bool:
         if agent in self.leaves:
@@ -109,7 +116,7 @@ class Transition:
     next_step: int | None
     terminated: bool
     next_acting: frozenset[str] | None
-    """Who acts at the agent's next step; None if it has terminated."""
+    """Who else acts at the agent's next step; None if it has terminated."""
 
 
 def observation(episode: int, step: int, agent: str) -> np.ndarray:
@@ -189,7 +196,9 @@ def play(
                         next_step=now if agent in observed else None,
                         terminated=agent in terminateds,
                         next_acting=(
-                            None if agent in terminateds else script.would_act_at(now)
+                            None
+                            if agent in terminateds
+                            else script.would_act_at(now) - {agent}
                         ),
                     )
                 )

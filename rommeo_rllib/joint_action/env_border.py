@@ -92,15 +92,28 @@ class EnvBorder:
         truncated.setdefault(_ALL, False)
         self._check_outcome(sent.keys(), received, paid, truncated)
         ended = {a for a, flag in (*terminated.items(), *truncated.items()) if flag}
+        is_over = terminated[_ALL] or truncated[_ALL]
+        if not is_over and self._members and self._members <= self._ended | ended:
+            self._end_for_all(received, terminated, truncated)
         self._members.update(received)
         self._ended |= ended & self._members
         self._waiting = (self._waiting | sent.keys()) - received.keys() - ended
-        nobody_left = bool(self._members) and self._members <= self._ended
-        if nobody_left and not (terminated[_ALL] or truncated[_ALL]):
-            # RLlib's episodes are over then, whatever "__all__" says.
-            terminated[_ALL] = any(terminated.get(agent) for agent in self._members)
-            truncated[_ALL] = not terminated[_ALL]
         return received, paid, terminated, truncated, infos or {}
+
+    def _end_for_all(
+        self,
+        received: Mapping[AgentID, Any],
+        terminated: dict[AgentID, bool],
+        truncated: dict[AgentID, bool],
+    ) -> None:
+        """RLlib's episodes are over once all have ended who ever took part."""
+        for agent in received.keys() - self._members:
+            raise ValueError(
+                f"{self._name}: agent {agent!r} joined in the step() at which all others had "
+                "ended; RLlib's episodes end there. Let it join before the last one ends."
+            )
+        terminated[_ALL] = any(terminated.get(agent, False) for agent in self._members)
+        truncated[_ALL] = not terminated[_ALL]
 
     def _unpacked(self, answer: Any, call: str, length: int) -> tuple[Any, ...]:
         if not isinstance(answer, tuple | list) or len(answer) != length:

@@ -278,7 +278,13 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             # Present episodes belong to the other way of sampling.
             self._needs_initial_reset, self._sampled_leanly = True, False
         with self._guard.watching():
-            episodes = super().sample(**settings)
+            try:
+                episodes = super().sample(**settings)
+            except RuntimeError as error:
+                # RLlib wraps what an environment raises into an error without words.
+                if error.args or error.__cause__ is None:
+                    raise
+                raise error.__cause__ from None
         self.last_env_steps = sum(len(episode) for episode in episodes)
         return episodes
 

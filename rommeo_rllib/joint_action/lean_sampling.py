@@ -258,9 +258,13 @@ class LeanSampler:
         game.length += 1
         game.ended = terminateds["__all__"] or truncateds["__all__"]
         done = {a for flags in (terminateds, truncateds) for a, flag in flags.items() if flag}
-        # Where everybody's time is up, values are estimated as if the game went on.
-        gone = done if not game.ended else {a for a in done if terminateds.get(a, False)}
-        acting = observations.keys() - gone
+        acting = observations.keys() - done
+        if game.ended:
+            # Where everybody's time is up, values are estimated as if the game went on, among those
+            # who took part. Where all have terminated nothing comes after.
+            terminated = {agent for agent in done if terminateds.get(agent, False)}
+            members = observations.keys() & game.waiting.keys()
+            acting = members - terminated or members
         self._complete(game, observations, rewards, terminateds, truncateds, acting)
         game.observations = {a: o for a, o in observations.items() if a not in done}
         if game.ended:

@@ -180,7 +180,8 @@ def _join_dense(episode: MultiAgentEpisode, ongoing: _Ongoing) -> JointSteps | N
         return None
     rows = np.arange(length)
     everybody = set(episode.agent_episodes)
-    at_end = {agent for agent in everybody if _acts_at_end(episode, agent)}
+    # Where all have terminated nothing comes after; to count everybody then costs no column.
+    at_end = {agent for agent in everybody if _acts_at_end(episode, agent)} or everybody
     next_acting = [everybody] * (length - 1) + [at_end]
     agents = {
         agent: _transitions(agent_episode, rows, episode, next_acting)

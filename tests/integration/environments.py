@@ -104,8 +104,13 @@ def logged_transitions(log: Path) -> dict[tuple[int, int, int], dict[str, dict[s
     """
     steps: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
     waiting: dict[tuple[int, int, str], dict[str, Any]] = {}
+    acting: dict[tuple[int, int, int], set[str]] = {}
     for number, record in _records(log):
         place = (number, record["episode"])
+        acting[(*place, record["step"])] = set(record["actions"])
+        if record["is_last"]:
+            would_act = set(record["observed"]) - set(record["terminated"])
+            acting[(*place, record["step"] + 1)] = would_act
         for agent, action in record["actions"].items():
             transition = {"action": action, "reward": 0.0, "begun": record["step"]}
             waiting[(*place, agent)] = transition
@@ -119,6 +124,10 @@ def logged_transitions(log: Path) -> dict[tuple[int, int, int], dict[str, dict[s
                 transition["next_step"] = record["step"] + 1
     for (number, episode, _), transition in waiting.items():
         steps.pop((number, episode, transition["begun"]), None)
+    for (number, episode, _), acted in steps.items():
+        for transition in acted.values():
+            # Not written down yet where the log ends.
+            transition["next_acting"] = acting.get((number, episode, transition["next_step"]))
     return steps
 
 

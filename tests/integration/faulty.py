@@ -17,8 +17,8 @@ AGENTS = ["player_0", "player_1"]
 FAULTS = {
     "raises": "RuntimeError: the power is off",
     "hangs": "TimeoutError: The environment's step.. has taken longer than 0.5 s",
-    "nan_reward": "ValueError: Agent 'player_0' received the reward nan",
-    "nan_observation": "ValueError: Agent 'player_0' received the observation .nan",
+    "nan_reward": "ValueError: FaultyEnv: agent 'player_0' received the reward nan",
+    "nan_observation": "ValueError: FaultyEnv: agent 'player_0' received the observation array..nan",
 }
 """What is said of each fault."""
 

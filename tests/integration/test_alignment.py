@@ -147,6 +147,9 @@ def check_row(agent: str, row, wanted, buffer: JointReplayBuffer) -> None:
     if not own["terminated"]:
         next_obs = [*place[:2], own["next_step"], ord(agent[-1])]
         np.testing.assert_array_equal(row["new_obs"], next_obs)
+        if own["next_acting"] is not None:
+            present = [other in own["next_acting"] for other in others]
+            np.testing.assert_array_equal(row["next_opponent_mask"], present)
 
 
 def sample(scripts: list[Script], log: Path, fragment: int, **changed: Any) -> JointReplayBuffer:

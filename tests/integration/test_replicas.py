@@ -92,7 +92,8 @@ def test_a_copys_policy_can_be_taken_out(tmp_path):
 
 def test_callbacks_and_replicas_do_not_go_together():
     class Watching(RLlibCallback):
-        pass
+        def on_episode_end(self, **kwargs):
+            pass
 
     config = game_config(replicas=2).callbacks(Watching)
     with pytest.raises(ValueError, match="`replicas` is 2, but callbacks"):

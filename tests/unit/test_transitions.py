@@ -51,7 +51,7 @@ def recovered(joined: Iterable[JointSteps]) -> list[Transition]:
                         reward=float(reward),
                         next_step=None if terminated else int(next_obs[1]),
                         terminated=bool(terminated),
-                        next_acting=None if terminated else frozenset(acting),
+                        next_acting=None if terminated else frozenset(acting) - {agent},
                     )
                 )
     return sorted(found, key=lambda t: (t.step, t.agent))
@@ -239,10 +239,11 @@ def scripts(draw) -> tuple[Script, list[int]]:
         leaves,
         draw(st.booleans()),
     )
-    for step in range(length):
+    for step in range(length + 1):
         present = [agent for agent in agents if observes[agent][0] <= step]
         # RLlib ends an episode in which no agent is left, also where another would come.
-        assume(any((script.end_of(agent) or length + 1) > step for agent in present))
+        ends = [script.end_of(agent) or length + 1 for agent in present if observes[agent][0] < step]
+        assume(step == 0 or (script.ending and step == length) or any(end > step for end in ends))
     # RLlib cannot say that one agent terminates at the very time limit of all.
     at_the_limit = [e for e in leaves.values() if e.step == length and not e.truncated]
     assume(script.ending != "truncated" or not at_the_limit)
