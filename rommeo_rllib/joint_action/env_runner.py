@@ -243,6 +243,11 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             for module_id, learned in group.members.items():
                 for name, parameter in self.module[module_id].named_parameters():
                     parameter.data = learned.get_parameter(name).data
+                if learned.encoder is not None:
+                    # Means of a normalisation, say; a module may replace these tensors.
+                    own = self.module[module_id].encoder
+                    for mine, theirs in zip(own.modules(), learned.encoder.modules(), strict=True):
+                        mine._buffers = theirs._buffers
 
     def sample(
         self,

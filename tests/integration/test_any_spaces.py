@@ -14,6 +14,8 @@ from small import assert_finite, own_policy, policy_of, shared_policy
 from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig, ROMMEOPolicy
+from rommeo_rllib.joint_action.image_encoder import has_images
+from rommeo_rllib.registration import ALGORITHMS
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -44,28 +46,35 @@ OBSERVATIONS: dict[str, Any] = {
     "nested": Dict({"b": Tuple((Discrete(2), SEEN)), "a": MultiBinary(2)}),
     "image": IMAGE,
     "image and more": Dict({"map": IMAGE, "self": SEEN}),
+    "image of floats": Box(-1.0, 1.0, (8, 8, 1), np.float32),
+    "images": Tuple((IMAGE, Dict({"x": Box(0.0, 1.0, (10, 10, 1), np.float32)}), Discrete(2))),
 }
 
 
 FAR = Box(50.0, 51.0, (3,), np.float32)
 
 
-def spaces_config(spaces: dict[str, Any], mapping: Any = own_policy, **model: Any):
+def spaces_config(
+    spaces: dict[str, Any], mapping: Any = own_policy, base: Any = None, **model: Any
+):
     policies = {mapping(agent) for agent in spaces}
-    return (
-        ROMMEOACConfig()
+    filters = {"conv_filters": [[4, 3, 2]]}
+    if not any(has_images(seen, filters) for seen, _ in spaces.values()):
+        filters = {}
+    config = (
+        (base or ROMMEOACConfig())
         .environment(AnySpacesEnv, env_config={"spaces": spaces})
         .multi_agent(policies=policies, policy_mapping_fn=mapping)
         .training(
             train_batch_size_per_learner=8,
             num_steps_sampled_before_learning_starts=8,
             replay_capacity=50,
-            alpha=1.0,
         )
-        .rl_module(model_config={"fcnet_hiddens": [8], "conv_filters": [[4, 3, 2]], **model})
+        .rl_module(model_config={"fcnet_hiddens": [8], **filters, **model})
         .reporting(min_sample_timesteps_per_iteration=11)
         .debugging(seed=0)
     )
+    return config.training(alpha=1.0) if base is None else config
 
 
 def replayed(config: ROMMEOACConfig) -> dict[str, np.ndarray]:
@@ -162,6 +171,53 @@ def test_an_encoder_that_is_frozen_stays_as_it_is():
         before = nn.utils.parameters_to_vector(encoder.parameters()).clone()
         assert_finite(algorithm.train()["learners"]["shared"], LOSSES)
         assert torch.equal(nn.utils.parameters_to_vector(encoder.parameters()), before)
+    finally:
+        algorithm.stop()
+
+
+class NormalisingPolicy(ROMMEOPolicy):
+    """Normalises what it sees by means and deviations over the batch."""
+
+    def build_encoder(self) -> nn.Module:
+        size = self.observation_size
+        return nn.Sequential(nn.BatchNorm1d(size), nn.Dropout(0.1), nn.Linear(size, 4))
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_an_encoder_with_a_state_learns_and_acts_by_what_it_has_learned(lean):
+    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+    spaces = {"a": (FAR, Discrete(2)), "b": (FAR, Discrete(2))}
+    config = spaces_config(spaces).training(lean_sampling=lean)
+    config.rl_module(rl_module_spec=RLModuleSpec(module_class=NormalisingPolicy))
+    algorithm = config.build_algo()
+    try:
+        assert_finite(algorithm.train()["learners"]["a"], LOSSES)
+        policy, acting = policy_of(algorithm, "a"), algorithm.env_runner.module["a"]
+        means = policy.encoder[0].running_mean
+        # Four updates of momentum 0.1, each by one batch.
+        assert policy.encoder[0].num_batches_tracked == 4
+        torch.testing.assert_close(means, torch.full((3,), 50.5 * (1 - 0.9**4)), atol=0.3, rtol=0)
+        for encoder in (acting.encoder, policy.target_encoder):
+            torch.testing.assert_close(encoder[0].running_mean, means, rtol=0, atol=0)
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"ROMMEO-AC"}))
+def test_all_algorithms_learn_from_images_among_other_observations(algorithm):
+    spaces = {a: (OBSERVATIONS[a], ACTIONS["bounded"]) for a in ("image", "images", "matrix")}
+    config = spaces_config(spaces, base=ALGORITHMS[algorithm].get_default_config())
+    algorithm = config.build_algo()
+    try:
+        result = algorithm.train()["learners"]
+        for agent in spaces:
+            assert_finite(result[agent], ["q_loss", "policy_loss"])
+        policy = policy_of(algorithm, "images")
+        learned = nn.utils.parameters_to_vector(policy.encoder.parameters())
+        target = nn.utils.parameters_to_vector(policy.target_encoder.parameters())
+        assert not torch.equal(learned, target)
+        torch.testing.assert_close(target, learned, atol=0.01, rtol=0)
     finally:
         algorithm.stop()
 

@@ -51,10 +51,14 @@ SECOND_OPPONENTS_MEAN = {"DDPG-OM": 1, "PR2-AC": 2}
 """Which output of the opponent model it is."""
 
 
-def make_policy(algorithm: str, number: int = 0, width: int = 8) -> Any:
+def make_policy(algorithm: str, number: int = 0, width: int = 8, encodes: bool = False) -> Any:
     spec = ALGORITHMS[algorithm].get_default_config().get_default_rl_module_spec()
     others = tuple(name for index, name in enumerate(NAMES) if index != number)
-    return spec.module_class(
+    policy_class = spec.module_class
+    if encodes:
+        methods = {"build_encoder": lambda self: torch.nn.Linear(2, 2)}
+        policy_class = type("Encoding", (policy_class,), methods)
+    return policy_class(
         observation_space=SEEN,
         action_space=BOX,
         inference_only=False,
@@ -103,8 +107,10 @@ def asked(policies: dict[str, Any], asker: str = "a") -> OpponentPolicies:
     return OpponentPolicies(routes, group_policies(policies), stacked=False)
 
 
-def central(algorithm: str) -> tuple[dict[str, Any], OpponentPolicies]:
-    policies = {name: make_policy(algorithm, number) for number, name in enumerate(NAMES)}
+def central(algorithm: str, encodes: bool = False) -> tuple[dict[str, Any], OpponentPolicies]:
+    policies = {
+        name: make_policy(algorithm, number, encodes=encodes) for number, name in enumerate(NAMES)
+    }
     return policies, asked(policies)
 
 
@@ -254,30 +260,33 @@ def next_value_by_hand(
     """V of the next state, (ROWS,); `after` says who acts there, (2,)."""
     policy, columns = policies["a"], update.columns
     observed = columns[Columns.NEXT_OBS]
+    # Target networks see through the target encoder, all others through the encoder itself.
+    target = policy.encode_for_target(observed)
     noise = seeded_generator(1)
     if algorithm == "MASQL":
         particles = update.configs[0].value_particles
         uniform = 2.0 * torch.empty(ROWS, particles, 3).uniform_(generator=noise) - 1.0
         joint = uniform * torch.cat([torch.ones(1), after])
-        inputs = torch.cat([observed.unsqueeze(1).expand(-1, particles, -1), joint], -1)
+        inputs = torch.cat([target.unsqueeze(1).expand(-1, particles, -1), joint], -1)
         q, alpha = policy.target_q_network(inputs).squeeze(-1), update.alpha()
         return alpha * ((q / alpha).logsumexp(-1) - np.log(particles) + 3 * np.log(2.0))
     entropy: Any = 0.0
     if algorithm == "DDPG-OM":
-        others = policy.opponent_model_network(observed).tanh() * after
-        own = policy.target_policy_network(torch.cat([observed, others], -1)).tanh()
+        others = policy.opponent_model_network(policy.encode(observed)).tanh() * after
+        own = policy.target_policy_network(torch.cat([target, others], -1)).tanh()
     else:
-        own = policy.target_policy_network(observed).tanh()
-    state = [observed]
+        own = policy.target_policy_network(target).tanh()
+    state = [target]
     if algorithm == "MADDPG":
         seen = [columns[opponent_column(Columns.NEXT_OBS, number)] for number in range(2)]
         answers = [
-            policies[n].target_policy_network(s).tanh() for n, s in zip("bc", seen, strict=True)
+            policies[name].target_policy_network(policies[name].encode_for_target(one)).tanh()
+            for name, one in zip("bc", seen, strict=True)
         ]
         others = torch.cat(answers, -1) * after
         state += [one * present for one, present in zip(seen, after, strict=True)]
     elif algorithm == "PR2-AC":
-        response = policy.opponent_model(observed, own)
+        response = policy.opponent_model(policy.encode(observed), own)
         latent = response.rsample(PolicyNoise([noise], stacked=False))
         others = latent.tanh() * after
         entropy = update.alpha() * (response.log_prob(latent) * after).sum(-1)
@@ -288,9 +297,10 @@ def next_value_by_hand(
 
 @pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
 @pytest.mark.parametrize("after", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize("encodes", [False, True])
 @pytest.mark.parametrize("algorithm", LEARNERS)
-def test_the_next_states_value_counts_the_opponents_that_act_there(algorithm, now, after):
-    policies, opponents = central(algorithm)
+def test_the_next_states_value_counts_the_opponents_that_act_there(algorithm, encodes, now, after):
+    policies, opponents = central(algorithm, encodes)
     update = make_update(algorithm, policies["a"], opponents)
     update.columns[OPPONENT_MASK][:] = torch.tensor(now)
     update.columns[NEXT_OPPONENT_MASK][:] = torch.tensor(after)

@@ -30,8 +30,13 @@ ROWS = 12
 NETWORKS = ("q_network", "policy_network", "opponent_model_network", "opponent_prior_network")
 
 
-def make_policy(space: gym.Space) -> ROMMEOPolicy:
-    return ROMMEOPolicy(
+class EncodingPolicy(ROMMEOPolicy):
+    def build_encoder(self) -> torch.nn.Module:
+        return torch.nn.Linear(self.observation_size, 2)
+
+
+def make_policy(space: gym.Space, policy_class: type = ROMMEOPolicy) -> ROMMEOPolicy:
+    return policy_class(
         observation_space=gym.spaces.Box(0.0, 1.0, (2,), np.float32),
         action_space=space,
         inference_only=False,
@@ -188,18 +193,26 @@ def test_an_agent_does_not_answer_opponents_that_do_not_act():
 @pytest.mark.parametrize("training", [{}, {"kl_coeff": 0.0}, {"opponent_model": RESAMPLED}])
 @pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
 @pytest.mark.parametrize("after", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
-def test_the_next_states_value_counts_the_opponents_that_act_there(now, after, training):
-    policy = make_policy(DISCRETE)
+@pytest.mark.parametrize("policy_class", [ROMMEOPolicy, EncodingPolicy])
+def test_the_next_states_value_counts_the_opponents_that_act_there(
+    now, after, training, policy_class
+):
+    policy = make_policy(DISCRETE, policy_class)
     update = make_update(policy, constant=False, **training)
     columns = update.columns
     columns[Columns.NEXT_OBS] = torch.rand(ROWS, 2)
     columns[OPPONENT_MASK][:] = torch.tensor(now)
     columns[NEXT_OPPONENT_MASK][:] = torch.tensor(after)
-    found = learner._ROMMEOUpdate(update)._next_value()
-    # By hand: both opponents' choices one by one, and what an absent one does is zeros.
-    observed, kl_coeff = columns[Columns.NEXT_OBS], update.configs[0].kl_coeff
-    weight = update.configs[0].prior_uniform_weight
     with torch.no_grad():
+        if policy.target_encoder is not None:
+            policy.target_encoder.weight += 0.5
+        found = learner._ROMMEOUpdate(update)._next_value()
+    # By hand: both opponents' choices one by one, and what an absent one does is zeros. The target
+    # Q-function sees through the target encoder, all other networks through the encoder itself.
+    kl_coeff, weight = update.configs[0].kl_coeff, update.configs[0].prior_uniform_weight
+    with torch.no_grad():
+        observed = policy.encode(columns[Columns.NEXT_OBS])
+        target = policy.encode_for_target(columns[Columns.NEXT_OBS])
         rho = policy.opponent_model_network(observed).view(ROWS, 2, 3).softmax(-1)
         prior = policy.opponent_prior_network(observed).view(ROWS, 2, 3).softmax(-1)
         prior = (1.0 - weight) * prior + weight / 3
@@ -208,14 +221,13 @@ def test_the_next_states_value_counts_the_opponents_that_act_there(now, after, t
             for second in range(3):
                 chosen = torch.eye(3)[[first, second]] * torch.tensor(after).unsqueeze(-1)
                 opponents = chosen.flatten().expand(ROWS, -1)
-                inputs = torch.cat([observed, opponents], -1)
-                pi = policy.policy_network(inputs).softmax(-1)
-                q = policy.target_q_network(inputs)
+                pi = policy.policy_network(torch.cat([observed, opponents], -1)).softmax(-1)
+                q = policy.target_q_network(torch.cat([target, opponents], -1))
                 response = (pi * (q - 0.7 * pi.log())).sum(-1)
                 expected += rho[:, 0, first] * rho[:, 1, second] * response
         kl = (rho * (rho / prior).log()).sum(-1)
         expected -= kl_coeff * (kl * torch.tensor(after)).sum(-1)
-    torch.testing.assert_close(found.detach(), expected)
+    torch.testing.assert_close(found, expected)
     # What is learned of the present goes by who acts now.
     losses = learner._ROMMEOUpdate(update).losses()
     columns[NEXT_OPPONENT_MASK][:] = 1.0
