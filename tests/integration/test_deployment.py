@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import tree
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
 from PIL import Image
 from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core.rl_module.rl_module import RLModule
 from small import game_config, policy_of
 from test_any_spaces import spaces_config
 
@@ -38,6 +40,10 @@ SPACES: dict[str, Any] = {
     "moving": (
         Dict({"far": Discrete(4), "near": Box(-1.0, 1.0, (2,), np.float32)}),
         Dict({"move": Box(-3.0, 5.0, (2,), np.float32), "call": MultiBinary(2)}),
+    ),
+    "watching": (
+        Dict({"eye": IMAGE, "at": Box(-1.0, 1.0, (2,), np.float32)}),
+        Box(-3.0, 5.0, (2,), np.float32),
     ),
 }
 
@@ -98,6 +104,28 @@ def test_a_restored_algorithms_policy_acts_exactly_as_the_trained_one(trained, e
         restored.stop()
 
 
+@pytest.mark.parametrize("agent", SPACES)
+def test_a_program_written_for_rllib_acts_by_a_restored_modules_distribution(trained, agent):
+    policies, checkpoint = trained
+    module = RLModule.from_checkpoint(
+        checkpoint / "learner_group" / "learner" / "rl_module" / agent
+    )
+    for observation in observations_of(agent, 4):
+        batch = {
+            "obs": tree.map_structure(
+                lambda leaf: torch.as_tensor(np.asarray(leaf)[None]), observation
+            )
+        }
+        outputs = module.forward_inference(batch)
+        distribution = module.get_inference_action_dist_cls().from_logits(
+            outputs["action_dist_inputs"]
+        )
+        actions = distribution.to_deterministic().sample()
+        tree.map_structure(torch.testing.assert_close, actions, outputs["actions"])
+        expected = policies[agent].forward_inference(batch)["actions"]
+        tree.map_structure(torch.testing.assert_close, actions, expected)
+
+
 def test_a_policy_is_deployed_without_starting_ray(trained):
     program = (
         "import ray, sys; from rommeo_rllib.deployment.player import Player; "
@@ -134,6 +162,8 @@ def test_an_exported_policy_acts_greedily_for_any_number_of_rows(
         rows = observations
         if agent == "moving":  # All leaves by sorted keys, in one vector.
             rows = [np.concatenate([[o["far"]], o["near"]], dtype=np.float32) for o in rows]
+        elif agent == "watching":
+            rows = [np.concatenate([o["at"], o["eye"].ravel()], dtype=np.float32) for o in rows]
         expected = Player(policies[agent]).act(observations)
         if agent == "moving":
             expected = [np.concatenate([e["call"], e["move"]]) for e in expected]
@@ -155,7 +185,7 @@ def test_weights_survive_safetensors(trained, tmp_path):
 
 def test_a_checkpoint_names_its_policies(trained, tmp_path):
     _, checkpoint = trained
-    assert policies_in(checkpoint) == ["moving", "seeing"]
+    assert policies_in(checkpoint) == ["moving", "seeing", "watching"]
     assert isinstance(load_policy(checkpoint, "seeing"), ROMMEOPolicy)
     with pytest.raises(ValueError, match=r"unknown policy 'seing'. Did you mean 'seeing'"):
         load_policy(checkpoint, "seing")

@@ -9,6 +9,7 @@ import pytest
 import torch
 import tree
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
+from ray.rllib.connectors.module_to_env import GetActions
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from scipy import integrate
@@ -112,6 +113,16 @@ def test_a_greedy_action_is_the_distributions_own(algorithm, name):
     assert_same(distribution.to_deterministic().sample(), out[Columns.ACTIONS])
     if algorithm != "ROMMEO-AC":
         assert_same(distribution.sample(), out[Columns.ACTIONS])
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_rllibs_connector_takes_the_actions_or_makes_the_same_from_the_distribution(name):
+    module = make_policy(ACTIONS[name])
+    out = module.forward_inference({Columns.OBS: OBSERVED})
+    expected = out[Columns.ACTIONS]
+    for batch in (dict(out), {Columns.ACTION_DIST_INPUTS: out[Columns.ACTION_DIST_INPUTS]}):
+        GetActions()._get_actions(batch, module, explore=False)
+        assert_same(batch[Columns.ACTIONS], expected)
 
 
 @pytest.mark.parametrize("name", ACTIONS)
