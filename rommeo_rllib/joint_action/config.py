@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
-from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch
+from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch, MeanStdFilter
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
@@ -20,6 +20,7 @@ from rommeo_rllib.joint_action.checks import check, check_count, check_flag, che
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.policy import (
     INIT_KEY,
@@ -295,6 +296,9 @@ class JointActionConfig(StrictConfig):
                 "RLlib's FrameStackingEnvToModule stacks for the policy only, past the episodes "
                 "that the replay learns from; use rommeo_rllib.frame_stacking.StackFrames."
             )
+        for piece in pipeline.connectors:
+            if type(piece) is MeanStdFilter:
+                piece.__class__ = PerAgentMeanStdFilter
         if self.add_default_connectors_to_env_to_module_pipeline:
             agents = agent_action_spaces(_env_spaces(env, spaces))
             modelled = whom_each_models(agents, self.opponent_groups)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
@@ -38,16 +37,15 @@ from ray.rllib.utils.metrics import (
 from rommeo_rllib.joint_action.env_border import EnvBorder, warn_of_turns
 from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
+from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
+from rommeo_rllib.joint_action.plain_sampling import samples_plainly
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS
 from rommeo_rllib.joint_action.spaces import (
-    AgentID,
     agent_action_spaces,
-    sorted_agents,
     whom_each_models,
 )
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
-from rommeo_rllib.joint_action.transitions import has_terminated
 from rommeo_rllib.noise import (
     NOISE,
     PolicyNoise,
@@ -61,47 +59,6 @@ _EVALUATION = 1_000_000
 
 _EPISODES = "recent_episodes"
 """Key of the state: what the next report is a mean of."""
-
-
-class OrderedEpisode(MultiAgentEpisode):
-    """An episode that lists its agents in a fixed order.
-
-    RLlib lists them as sets, whose order changes from process to process (PYTHONHASHSEED), and with
-    it which agent's action takes which random number.
-    """
-
-    # None of its own, so that an episode that RLlib has made can be turned into one of these.
-    __slots__ = ()
-
-    def get_agents_that_stepped(self) -> list[AgentID]:
-        """Agents with an observation at the latest env step."""
-        return sorted_agents(super().get_agents_that_stepped())
-
-    def get_agents_to_act(self) -> list[AgentID]:
-        """Agents that are to act next."""
-        return sorted_agents(super().get_agents_to_act())
-
-    def add_env_step(self, *args: Any, **kwargs: Any) -> None:
-        """Takes a step in; tells agents that terminate from those whose time is up."""
-        ongoing = {a for a, episode in self.agent_episodes.items() if not episode.is_done}
-        super().add_env_step(*args, **kwargs)
-        # RLlib marks all as both where everybody's time is up.
-        terminateds, truncateds = kwargs.get("terminateds") or {}, kwargs.get("truncateds") or {}
-        for agent, agent_episode in self.agent_episodes.items():
-            if agent in ongoing and agent_episode.is_terminated and agent_episode.is_truncated:
-                terminated = has_terminated(agent, terminateds, truncateds)
-                agent_episode.is_terminated = terminated
-                agent_episode.is_truncated = not terminated
-
-    def cut(self, len_lookback_buffer: int = 0) -> OrderedEpisode:
-        """The next chunk of this episode; RLlib would make one of its own class."""
-        successor = super().cut(len_lookback_buffer)
-        successor.__class__ = OrderedEpisode
-        # RLlib repeats it for an agent that terminates without a last observation, but forgets it
-        # at a cut, and with it the agent's last transition.
-        for agent_episode in successor.agent_episodes.values():
-            agent_episode._last_added_observation = agent_episode.get_observations(-1)
-        return successor
 
 
 class JointActionEnvRunner(MultiAgentEnvRunner):
@@ -446,42 +403,3 @@ def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:
         name: float(np.mean([values[name] for values in by_name if name in values]))
         for name in sorted(names)
     }
-
-
-def samples_plainly(config: Any) -> bool:
-    """Whether nobody asked for callbacks, connectors or another special way of sampling."""
-    plain = type(config)(algo_class=config.algo_class)
-    has_callbacks = any(
-        getattr(config, f"callbacks_{event}") or _is_overridden(event, config.callbacks_class)
-        for event in _SAMPLING_EVENTS
-    )
-    as_usual = all(getattr(config, name) == getattr(plain, name) for name in _SAMPLING_KEYS)
-    return as_usual and not has_callbacks
-
-
-def _is_overridden(event: str, callbacks_class: Any) -> bool:
-    classes = callbacks_class if isinstance(callbacks_class, list | tuple) else [callbacks_class]
-    return any(getattr(one, event) is not getattr(RLlibCallback, event) for one in classes)
-
-
-_SAMPLING_EVENTS = (
-    "on_episode_created",
-    "on_episode_start",
-    "on_episode_step",
-    "on_episode_end",
-    "on_sample_end",
-)
-"""Callbacks that are given RLlib's episodes."""
-
-_SAMPLING_KEYS = [
-    "_env_to_module_connector",
-    "_module_to_env_connector",
-    "add_default_connectors_to_env_to_module_pipeline",
-    "add_default_connectors_to_module_to_env_pipeline",
-    "clip_actions",
-    "count_steps_by",
-    "gym_env_vectorize_mode",
-    "lean_sampling",
-    "restart_failed_sub_environments",
-]
-"""Keys that, changed by the user, call for RLlib's own way of sampling."""

@@ -18,7 +18,7 @@ FAULTS = {
     "raises": "RuntimeError: the power is off",
     "hangs": "TimeoutError: The environment's step.. has taken longer than 0.5 s",
     "nan_reward": "ValueError: FaultyEnv: agent 'player_0' received the reward nan",
-    "nan_observation": "ValueError: FaultyEnv: agent 'player_0' received the observation array..nan",
+    "nan_observation": "ValueError: FaultyEnv: agent 'player_0' received the observation .*nan",
 }
 """What is said of each fault."""
 

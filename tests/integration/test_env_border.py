@@ -270,7 +270,7 @@ def test_an_agent_that_comes_back_is_refused(lean):
             return observations, rewards, {**over, "a2": self.time == 2}, *others
 
     config = make_config(lean=lean).environment(Returning)
-    with pytest.raises(ValueError, match="'a2' received the observation .* after it had ended"):
+    with pytest.raises(ValueError, match=r"'a2' received the observation .* after it had ended"):
         sampled(config)
 
 
@@ -357,7 +357,7 @@ def test_a_parallel_environment_is_named_by_its_own_class():
     env = PettingZooMultiAgentEnv(Broken())
     EnvBorder(env, EnvGuard(None)).close()
     env.reset()
-    with pytest.raises(ValueError, match="^Broken: agent 'player_0' received the observation 99"):
+    with pytest.raises(ValueError, match=r"^Broken: agent 'player_0' received the observation 99"):
         env.step({"player_0": 0, "player_1": 0})
 
 

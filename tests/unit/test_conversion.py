@@ -115,8 +115,10 @@ LEAVES = st.sampled_from(
 )
 SPACES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda parts: Tuple(tuple(parts)))
-    | st.dictionaries(st.sampled_from("xyz"), inner, min_size=1, max_size=3).map(Dict),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: Tuple(tuple(parts)))
+        | st.dictionaries(st.sampled_from("xyz"), inner, min_size=1, max_size=3).map(Dict)
+    ),
     max_leaves=4,
 )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import End, Script, Transition, observation, play
 
-from rommeo_rllib.joint_action.env_runner import OrderedEpisode
+from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
 from rommeo_rllib.joint_action.transitions import EpisodeJoiner, JointSteps
 
 ALWAYS = tuple(range(100))
@@ -240,10 +240,10 @@ def scripts(draw) -> tuple[Script, list[int]]:
         draw(st.booleans()),
     )
     for step in range(length + 1):
-        present = [agent for agent in agents if observes[agent][0] <= step]
         # RLlib ends an episode in which no agent is left, also where another would come.
-        ends = [script.end_of(agent) or length + 1 for agent in present if observes[agent][0] < step]
-        assume(step == 0 or (script.ending and step == length) or any(end > step for end in ends))
+        present = [agent for agent in agents if observes[agent][0] < step]
+        left = [agent for agent in present if (script.end_of(agent) or length + 1) > step]
+        assume(left or step == 0 or (script.ending and step == length))
     # RLlib cannot say that one agent terminates at the very time limit of all.
     at_the_limit = [e for e in leaves.values() if e.step == length and not e.truncated]
     assume(script.ending != "truncated" or not at_the_limit)
