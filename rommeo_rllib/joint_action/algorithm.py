@@ -32,6 +32,7 @@ from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler, sample_a
 from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.per_policy import check_added
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import Batch
 from rommeo_rllib.joint_action.replay_memory import check_replay_fits
@@ -177,14 +178,16 @@ class JointActionAlgorithm(Algorithm):
         if self._policies_are_shared:
             self.env_runner.share(self.learner_group._learner.groups)
 
-    def add_module(self, *args: Any, **kwargs: Any) -> Any:
+    def add_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
         """Adds a policy, as RLlib does; it takes part from the next episodes on.
 
         Raises:
-            ValueError: with replicas, whose policies cannot be changed.
+            ValueError: with replicas, whose policies cannot be changed; or for a setting in
+                `config_overrides` in which policies may not differ.
         """
         self._refuse_replicas("add_module")
-        spec = super().add_module(*args, **kwargs)
+        check_added(self.config, module_id, kwargs.get("config_overrides"))
+        spec = super().add_module(module_id, *args, **kwargs)
         self._policies_have_changed()
         return spec
 

@@ -125,6 +125,8 @@ def _about(where: str, given: Mapping[str, Any], own: Collection[str]) -> Iterat
     for key, value in given.items():
         if key in own or key in _EFFECTIVE or key in CONVOLUTIONS:
             continue
+        if key == "max_seq_len" and not given.get("use_lstm"):
+            continue  # RLlib's examples leave it in where an LSTM is switched off.
         if key not in _DEFAULTS:
             yield unknown_key_message(key, {*_EFFECTIVE, *CONVOLUTIONS, *own}, "model_config")
         elif value != _DEFAULTS[key]:

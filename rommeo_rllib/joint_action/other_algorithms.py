@@ -137,9 +137,7 @@ def sentences(config: AlgorithmConfig, given: Mapping[str, Any]) -> Iterator[str
 
 
 def _whose(name: str) -> str:
-    algorithms = owners().get(name, ())
-    listed = ", ".join(algorithms[:3]) + (" and others" if len(algorithms) > 3 else "")
-    return f"a setting of RLlib's {listed}"
+    return f"a setting of RLlib's {', '.join(owners().get(name, ()))}"
 
 
 def _instead(config: AlgorithmConfig, name: str) -> str:
@@ -167,8 +165,9 @@ _UNIFORM_REPLAYS = (
 
 def _about_replay(given: Any) -> Iterator[str]:
     """Of a `replay_buffer_config` all but the capacity, unless it asks for a uniform replay."""
+    said = f"`replay_buffer_config` is {shown(given)} ({_whose('replay_buffer_config')})"
     if not isinstance(given, Mapping):
-        yield f"`replay_buffer_config` is {shown(given)}; give `replay_capacity`."
+        yield f"{said}; give `replay_capacity`."
         return
     kind = given.get("type", "")
     kind = (getattr(kind, "__name__", None) or str(kind)).rpartition(".")[2]
@@ -180,10 +179,7 @@ def _about_replay(given: Any) -> Iterator[str]:
         if key not in known and (key, value) != ("replay_sequence_length", 1)
     }
     if prioritised or unknown:
-        yield (
-            f"`replay_buffer_config` is {shown(dict(given))} ({_whose('replay_buffer_config')}); "
-            "the replay is sampled uniformly: keep only its 'capacity'."
-        )
+        yield f"{said}; the replay is sampled uniformly: keep only its 'capacity'."
 
 
 def _about_kl_coeff(config: AlgorithmConfig, given: Mapping[str, Any]) -> Iterator[str]:

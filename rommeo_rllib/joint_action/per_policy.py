@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rommeo_rllib.joint_action import ledger, other_algorithms
+from rommeo_rllib.joint_action.checks import is_integer
 from rommeo_rllib.joint_action.replicas import SEPARATOR, replica_id, split_id
 from rommeo_rllib.naming import did_you_mean, shown
 
@@ -15,9 +16,9 @@ NAME = "algorithm_config_overrides_per_module"
 
 def overrides_of(config: Any, module_id: str) -> dict[str, Any]:
     """What a policy, or one of its replicas, has of its own; a replica's own wins."""
-    given = by_module(config)
-    if not given:
+    if not getattr(config, NAME):
         return {}
+    given = by_module(config)
     policy = split_id(module_id, config.policies)[0] if SEPARATOR in module_id else module_id
     return as_dict(given.get(policy, {}), policy) | as_dict(given.get(module_id, {}), module_id)
 
@@ -86,9 +87,17 @@ def check_values(config: Any) -> None:
 def _modules(config: Any) -> list[str]:
     """All ids that may be named: policies, and replicas of them."""
     policies = list(config.policies)
-    if config.replicas > 1:
+    if is_integer(config.replicas) and config.replicas > 1:
         policies += [replica_id(p, r) for r in range(config.replicas) for p in config.policies]
     return policies
+
+
+def check_added(config: Any, module_id: str, overrides: Any) -> None:
+    """Raises a ValueError for what a policy that is added may not have of its own."""
+    own = as_dict(overrides, module_id)
+    for sentence in sentences_about(config, module_id, own):
+        raise ValueError(sentence)
+    configuration_of(config, own).check_values()
 
 
 def configuration_of(config: Any, overrides: Mapping[str, Any]) -> Any:

@@ -36,6 +36,7 @@ def refuse_what_has_no_effect(config: Any) -> None:
         *model_settings.sentences(config),
         *per_policy.sentences(config),
         *_about_evaluation(config),
+        *config.settings_in_vain(),
     ]
     if len(found) == 1:
         raise ValueError(found[0])

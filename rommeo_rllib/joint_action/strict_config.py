@@ -7,7 +7,7 @@ it comes: by fluent methods, as an attribute, or in a dict, as Tune's searches h
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -110,10 +110,16 @@ class StrictConfig(AlgorithmConfig):
         if not self._validate_config:
             return
         self._follow_training_intensity()
+        # They may have been made before other settings changed.
+        self._per_module_overrides.clear()
         refuse_what_has_no_effect(self)
-        super().validate()
         self.check_values()
         per_policy.check_values(self)
+        super().validate()
+
+    def settings_in_vain(self) -> Iterator[str]:
+        """A sentence for each setting of its own that an algorithm makes nothing of."""
+        return iter(())
 
     def check_values(self) -> None:
         """Checks every value by itself; raises a ValueError that names it and what is allowed."""

@@ -1,4 +1,4 @@
-"""RLlib's own multi-agent examples, with another config class and `.training()` call."""
+"""RLlib's own multi-agent examples, and programs in their manner, with another config class."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray.rllib.examples.multi_agent as examples
+from ray.rllib.algorithms.dqn import DQNConfig
+from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole, MultiAgentPendulum
+from torch import nn
+
+from rommeo_rllib import ROMMEOACConfig
 
 TRAINING = """.training(
             num_steps_sampled_before_learning_starts=100,
@@ -49,3 +57,102 @@ def test_an_example_of_rllibs_runs_with_only_config_class_and_training_changed(
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
     assert "iter=0 R=" in finished.stdout
+
+
+SAC_STYLE: dict[str, Any] = {
+    "actor_lr": 1e-4,
+    "critic_lr": [[0, 5e-4], [1000, 1e-4]],
+    "alpha_lr": 6e-4,
+    "lr": None,
+    "initial_alpha": 0.8,
+    "target_entropy": "auto",
+    "n_step": (1, 3),
+    "tau": 0.01,
+    "twin_q": True,
+    "target_network_update_freq": 1,
+    "training_intensity": 3.2,
+    "train_batch_size_per_learner": 32,
+    "replay_buffer_config": {
+        "type": "MultiAgentPrioritizedEpisodeReplayBuffer",
+        "capacity": 3000,
+        "alpha": 0.9,
+        "beta": 0.1,
+    },
+    "num_steps_sampled_before_learning_starts": 50,
+}
+SAC_MODEL = {
+    "fcnet_hiddens": [16],
+    "fcnet_activation": "swish",
+    "fcnet_kernel_initializer": nn.init.kaiming_uniform_,
+    "head_fcnet_activation": None,
+    "head_fcnet_kernel_initializer": nn.init.orthogonal_,
+}
+DQN_STYLE: dict[str, Any] = {
+    "lr": 4e-4,
+    "train_batch_size_per_learner": 32,
+    "replay_buffer_config": {
+        "type": "MultiAgentPrioritizedEpisodeReplayBuffer",
+        "capacity": 2000,
+        "alpha": 0.5,
+        "beta": 0.5,
+    },
+    "n_step": 3,
+    "double_q": True,
+    "num_atoms": 1,
+    "noisy": False,
+    "dueling": True,
+    "epsilon": [(0, 1.0), (1000, 0.05)],
+    "num_steps_sampled_before_learning_starts": 50,
+    "training_intensity": 3.2,
+}
+DQN_MODEL = {
+    "fcnet_hiddens": [16],
+    "fcnet_activation": "tanh",
+    "fcnet_bias_initializer": "zeros_",
+    "head_fcnet_hiddens": [16],
+}
+
+
+def in_the_manner_of_the_examples(config: Any, env: type, training: dict, model: dict) -> Any:
+    config = (
+        config.environment(env, env_config={"num_agents": 2})
+        .training(**training)
+        .rl_module(model_config=DefaultModelConfig(**model))
+        .reporting(min_sample_timesteps_per_iteration=150, min_time_s_per_iteration=None)
+    )
+    return config.multi_agent(
+        policies={"p0", "p1"}, policy_mapping_fn=lambda agent, *args, **kwargs: f"p{agent}"
+    )
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize(
+    ("config_class", "env", "training", "model", "capacity"),
+    [
+        (SACConfig, MultiAgentPendulum, SAC_STYLE, SAC_MODEL, 3000),
+        (DQNConfig, MultiAgentCartPole, DQN_STYLE, DQN_MODEL, 2000),
+    ],
+)
+def test_a_program_for_another_algorithm_runs_after_one_message(
+    config_class, env, training, model, capacity
+):
+    in_the_manner_of_the_examples(config_class(), env, training, model).validate()
+    swapped = in_the_manner_of_the_examples(ROMMEOACConfig(), env, training, model)
+    with pytest.raises(ValueError, match="settings cannot be used here") as error:
+        swapped.build_algo()
+    _, *told = str(error.value).split("\n- ")
+    listed = {name for line in told for name in re.findall(r"`(\w+)` is ", line)}
+    assert "n_step" in listed
+    assert listed <= training.keys() | model.keys()
+    # What it says: of the replay only the capacity, all else that it lists is deleted.
+    kept = {key: value for key, value in training.items() if key not in listed}
+    kept["replay_buffer_config"] = {"capacity": capacity}
+    model = {key: value for key, value in model.items() if key not in listed}
+    config = in_the_manner_of_the_examples(ROMMEOACConfig(), env, kept, model)
+    algorithm = config.build_algo()
+    result = algorithm.train()
+    algorithm.stop()
+    assert (config.replay_capacity, config.updates_per_env_step) == (capacity, 0.1)
+    assert set(result["learners"]) == {"__all_modules__", "p0", "p1"}
+    # From the 50th env step on a tenth of an update each.
+    assert result["learners"]["p0"]["num_module_steps_trained_lifetime"] == 10 * 32

@@ -89,7 +89,18 @@ BAD_VALUES = [
 BAD_VALUES += [("kl_coeff", bad) for bad in (-1.0, math.inf, "auto", [[5, 1.0]])]
 BAD_VALUES += [("tau", bad) for bad in (0.0, -0.1, 1.5, math.nan)]
 BAD_VALUES += [("gamma", bad) for bad in (-0.1, 1.01)]
-BAD_VALUES += [("updates_per_env_step", bad) for bad in (0, -1.0, True, "1")]
+BAD_VALUES += [("updates_per_env_step", bad) for bad in (0, -1.0, True, "1", math.inf, math.nan)]
+BAD_VALUES += [("env_time_limit_s", bad) for bad in (0, -1, True, "1", math.inf, math.nan)]
+BAD_VALUES += [("grad_clip", bad) for bad in (0, -1, True, "1", math.inf, math.nan)]
+BAD_VALUES += [("gamma", bad) for bad in (True, "0.9", None, math.nan)]
+BAD_VALUES += [("tau", bad) for bad in (True, "0.1", None)]
+BAD_VALUES += [
+    (name, bad)
+    for name in ("q_layer_norm", "random_warm_up", "lean_sampling", "store_buffer_in_checkpoints")
+    for bad in ("False", 0, None)
+]
+BAD_VALUES += [("max_sampling_lag", bad) for bad in (-1, 1.5, True)]
+BAD_VALUES += [("replicas", bad) for bad in (0, 1.5, True)]
 BAD_VALUES += [("replay_capacity", bad) for bad in (0, -5, 10.0, True)]
 BAD_VALUES += [("train_batch_size_per_learner", bad) for bad in (0, -1, 0.5)]
 BAD_VALUES += [("num_steps_sampled_before_learning_starts", bad) for bad in (-1, 2.5)]
@@ -125,10 +136,62 @@ def test_a_bad_value_names_its_field(name, bad):
         ("prior_window", None),
         ("q_lr", 0.0),
         ("policy_lr", [[0, 1e-3], [100, 1e-4]]),
+        ("grad_clip", None),
+        ("grad_clip", 0.5),
+        ("env_time_limit_s", None),
     ],
 )
 def test_values_at_the_edge_are_allowed(name, good):
     make_config(**{name: good}).validate()
+
+
+RLLIBS_BAD_VALUES = [
+    ("batch_mode", "complete"),
+    ("evaluation_interval", 0.5),
+    ("evaluation_num_env_runners", -2),
+    ("explore", "False"),
+    ("grad_clip_by", "norms"),
+    ("metrics_num_episodes_for_smoothing", 0),
+    ("min_sample_timesteps_per_iteration", -5),
+    ("num_env_runners", 1.5),
+    ("num_envs_per_env_runner", 0),
+    ("num_learners", True),
+    ("rollout_fragment_length", 0),
+    ("sample_timeout_s", math.nan),
+    ("seed", 2**32),
+    ("seed", 0.5),
+]
+
+
+@pytest.mark.parametrize(("name", "bad"), RLLIBS_BAD_VALUES)
+def test_a_bad_value_of_rllibs_own_settings_names_its_field(name, bad):
+    config = make_config().update_from_dict({name: bad})
+    with pytest.raises(ValueError, match=f"`{name}"):
+        config.validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("tau", np.float32(0.5), 0.5),
+        ("replay_capacity", np.int64(7), 7),
+        ("q_lr", np.float64(0.01), 0.01),
+        ("alpha", np.array([[0, 1.0], [10, 0.5]]), [[0, 1.0], [10, 0.5]]),
+        ("alpha", np.float32(0.5), 0.5),
+        ("random_warm_up", np.bool_(True), True),
+        ("seed", np.int32(3), 3),
+    ],
+)
+def test_numpys_numbers_and_arrays_are_as_good_as_pythons(name, given, expected):
+    config = make_config().update_from_dict({name: given})
+    config.validate()
+    assert getattr(config, name) == expected
+    assert type(getattr(config, name)) is type(expected)
+    ROMMEOACConfig.from_state(config.get_state()).validate()
+
+
+def test_a_number_of_numpys_within_a_setting_is_one_too():
+    make_config(alpha={**DECAY, "initial": np.float32(2)}, kl_coeff=[[0, np.int64(1)]]).validate()
 
 
 def test_policies_are_needed():

@@ -1,0 +1,180 @@
+"""What a model configuration may say. No Ray runtime."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
+from test_config import make_config, spaces_of
+from torch import nn
+
+from rommeo_rllib import ROMMEOPolicy
+from rommeo_rllib.joint_action.networks import mlp
+
+CHANGED = {
+    "fcnet_bias_initializer": "zeros_",
+    "fcnet_bias_initializer_kwargs": {"a": 1},
+    "fcnet_kernel_initializer": nn.init.xavier_uniform_,
+    "fcnet_kernel_initializer_kwargs": {"gain": 0.1},
+    "fcnet_use_layernorm": True,
+    "free_log_std": True,
+    "fusionnet_activation": "relu",
+    "fusionnet_hiddens": [8],
+    "head_fcnet_activation": None,
+    "head_fcnet_hiddens": [8],
+    "head_fcnet_kernel_initializer": nn.init.orthogonal_,
+    "head_fcnet_use_layernorm": True,
+    "log_std_clip_param": 2.0,
+    "lstm_cell_size": 8,
+    "lstm_use_prev_action": True,
+    "use_lstm": True,
+    "vf_share_layers": False,
+}
+WAYS = {
+    "dict": lambda given: {"model_config": given},
+    "object": lambda given: {"model_config": DefaultModelConfig(**given)},
+    "spec": lambda given: {"rl_module_spec": RLModuleSpec(model_config=given)},
+    "spec with object": lambda given: {
+        "rl_module_spec": RLModuleSpec(model_config=DefaultModelConfig(**given))
+    },
+    "spec of ours": lambda given: {
+        "rl_module_spec": RLModuleSpec(module_class=ROMMEOPolicy, model_config=given)
+    },
+    "specs": lambda given: {
+        "rl_module_spec": MultiRLModuleSpec(
+            rl_module_specs={"player_0": RLModuleSpec(model_config=given)}
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("key", sorted(CHANGED))
+def test_a_key_without_effect_is_refused_whichever_way_it_comes(key, way):
+    config = make_config().rl_module(**WAYS[way]({key: CHANGED[key]}))
+    with pytest.raises(ValueError, match=f"`{key}` is .* in .*`model_config`.*; "):
+        config.validate()
+
+
+def test_each_key_of_rllibs_has_an_effect_or_is_refused():
+    effective = {"fcnet_activation", "fcnet_hiddens"}
+    for key, default in asdict(DefaultModelConfig()).items():
+        config = make_config().rl_module(model_config={key: [9] if default != [9] else [8]})
+        if key in effective or "conv_" in key or key == "max_seq_len":
+            continue  # Tested below.
+        with pytest.raises(ValueError, match=f"`{key}` is"):
+            config.validate()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_length_of_sequences_counts_with_an_lstm_only(way):
+    make_config().rl_module(**WAYS[way]({"max_seq_len": 5})).validate()
+    with pytest.raises(ValueError, match=r"`use_lstm` is True, `max_seq_len` is 5 in .*memory"):
+        make_config().rl_module(**WAYS[way]({"use_lstm": True, "max_seq_len": 5})).validate()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_default_is_never_refused(way):
+    make_config().rl_module(**WAYS[way](asdict(DefaultModelConfig()))).validate()
+
+
+class Own(ROMMEOPolicy):
+    """A module class of the user's own."""
+
+
+def test_an_own_module_class_has_keys_of_its_own():
+    given = {"head_fcnet_hiddens": [8], "anything": 1}
+    config = make_config().rl_module(
+        rl_module_spec=RLModuleSpec(module_class=Own, model_config=given), model_config=given
+    )
+    config.validate()
+    for others, is_right in ((Own, True), (RandomRLModule, True), (None, False)):
+        spec = MultiRLModuleSpec(
+            rl_module_specs={
+                "player_0": RLModuleSpec(),
+                "player_1": RLModuleSpec(module_class=others),
+            }
+        )
+        config = make_config().rl_module(rl_module_spec=spec, model_config=given)
+        if is_right:
+            config.validate()
+        else:
+            with pytest.raises(ValueError, match="`head_fcnet_hiddens`"):
+                config.validate()
+
+
+def test_what_all_modules_share_reaches_no_policy():
+    specs = {"player_0": RLModuleSpec()}
+    spec = MultiRLModuleSpec(rl_module_specs=specs, model_config={"fcnet_hiddens": [8]})
+    with pytest.raises(ValueError, match=r"`fcnet_hiddens` is \[8\] .*MultiRLModuleSpec"):
+        make_config().rl_module(rl_module_spec=spec).validate()
+
+
+@pytest.mark.parametrize("bad", [[0], [-1], [8.0], [True], "8", 8, None])
+@pytest.mark.parametrize("way", WAYS)
+def test_widths_that_make_no_network_are_refused(bad, way):
+    with pytest.raises(ValueError, match=r"`fcnet_hiddens` is .*; allowed: a list of integers"):
+        make_config().rl_module(**WAYS[way]({"fcnet_hiddens": bad})).validate()
+
+
+@pytest.mark.parametrize("good", [[], (8,), [np.int64(8)]])
+def test_widths_may_be_any_integers(good):
+    make_config().rl_module(model_config={"fcnet_hiddens": good}).validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu", torch.relu),
+        ("ReLU", torch.relu),
+        (nn.Tanh, torch.tanh),
+        ("swish", nn.functional.silu),
+        ("silu", nn.functional.silu),
+        ("SiLU", nn.functional.silu),
+        ("leaky_relu", nn.functional.leaky_relu),
+        ("LeakyReLU", nn.functional.leaky_relu),
+        ("linear", lambda x: x),
+        (None, lambda x: x),
+    ],
+)
+def test_activations_go_by_rllibs_and_torchs_names(name, expected):
+    make_config().rl_module(model_config={"fcnet_activation": name}).validate()
+    network = mlp(2, [3], 1, name)
+    inputs = torch.randn(5, 2)
+    hidden = expected(network[0](inputs))
+    torch.testing.assert_close(network(inputs), network[-1](hidden))
+
+
+def test_an_unknown_activation_is_told_at_validation():
+    with pytest.raises(ValueError, match=r"`fcnet_activation` is 'rellu'; allowed: .*relu"):
+        make_config().rl_module(model_config={"fcnet_activation": "rellu"}).validate()
+
+
+def seeing(space: gym.Space) -> dict:
+    action = gym.spaces.Discrete(2)
+    spaces = spaces_of(player_0=action, player_1=action)
+    observations = gym.spaces.Dict({"player_0": space, "player_1": gym.spaces.Discrete(2)})
+    spaces[INPUT_ENV_SINGLE_SPACES] = (observations, spaces[INPUT_ENV_SINGLE_SPACES][1])
+    return spaces | {"player_0": (space, action), "player_1": (gym.spaces.Discrete(2), action)}
+
+
+IMAGE = gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+FILTERS = {"conv_filters": [[4, 3, 2]]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_filters_are_refused_where_nobody_observes_an_image(way):
+    config = make_config().rl_module(**WAYS[way](FILTERS))
+    config.validate()
+    config.get_multi_rl_module_spec(spaces=seeing(IMAGE))
+    config.get_multi_rl_module_spec(spaces=seeing(gym.spaces.Dict({"a": IMAGE})))
+    with pytest.raises(ValueError, match="gives conv_filters, but no policy observes an image"):
+        config.get_multi_rl_module_spec(spaces=seeing(gym.spaces.Box(0.0, 1.0, (8,))))
