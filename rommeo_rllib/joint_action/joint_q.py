@@ -102,7 +102,10 @@ class JointQPolicy(JointActionPolicy):
         self.q_network = self.build_network(inputs, outputs, layer_norm=layer_norm)
         self.target_q_network = copy.deepcopy(self.q_network).requires_grad_(False)
         if self.encoder is not None and not self.inference_only:
-            self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
+            with torch.no_grad():
+                self.target_encoder = copy.deepcopy(self.encoder)
+            for parameter in self.target_encoder.parameters():  # Not all modules have a method.
+                parameter.requires_grad_(False)
 
     def q(
         self,

@@ -46,8 +46,14 @@ class _Targets:
 
     def __init__(self, pairs: Iterable[tuple[nn.Module, nn.Module]]):
         pairs = list(pairs)
-        self.followers: list[Tensor] = [p for _, target in pairs for p in target.parameters()]
-        self._followed: list[Tensor] = [p for network, _ in pairs for p in network.parameters()]
+        parameters = [
+            (follower, followed)
+            for network, target in pairs
+            for follower, followed in zip(target.parameters(), network.parameters(), strict=True)
+            if follower.is_floating_point()
+        ]
+        self.followers: list[Tensor] = [follower for follower, _ in parameters]
+        self._followed: list[Tensor] = [followed for _, followed in parameters]
         # Means of a normalisation, say; modules may replace these tensors.
         self._with_buffers = [pair for pair in pairs if next(pair[1].buffers(), None) is not None]
 

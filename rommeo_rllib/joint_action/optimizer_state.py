@@ -26,11 +26,20 @@ _STEP = "step"
 
 
 def network_states(stored: Mapping[str, Any]) -> NetworkStates:
-    """Takes apart what `Learner.get_state` says of all optimizers."""
+    """Takes apart what `Learner.get_state` says of all optimizers.
+
+    Raises:
+        ValueError: if an optimizer's state does not say whose it is.
+    """
     found: NetworkStates = {}
     for optimizer in stored.values():
         states = optimizer["state"]["state"]
         for network in optimizer["state"]["param_groups"]:
+            if POLICIES not in network:
+                raise ValueError(
+                    "The state of an optimizer does not say which policies it trains; allowed: "
+                    "states and checkpoints that this version of rommeo-rllib has saved."
+                )
             policies = network[POLICIES]
             of_parameters = [states.get(number) for number in network["params"]]
             for row, policy in enumerate(policies):

@@ -159,6 +159,8 @@ def test_exploring_actions_are_samples_of_the_distribution_that_comes_with_them(
         out[Columns.ACTION_DIST_INPUTS]
     )
     assert not out[Columns.ACTION_DIST_INPUTS].requires_grad
+    # An env runner is spared a column that it does not need.
+    assert set(module.forward_exploration({Columns.OBS: seen}, t=7)) == {Columns.ACTIONS}
     counts = torch.bincount(out[Columns.ACTIONS], minlength=4) / 5000
     torch.testing.assert_close(counts, probabilities._dist.probs[0], atol=0.03, rtol=0)
 

@@ -286,3 +286,41 @@ class OfOurLayers(ROMMEOPolicy):
 def test_policies_with_encoders_are_computed_one_by_one():
     assert not is_stackable(make_policy("ROMMEO-AC", LINE, OfOurLayers))
     assert is_stackable(make_policy("ROMMEO-AC", LINE))
+
+
+class Scaled(nn.Module):
+    """Has a whole number as a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(2), requires_grad=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs * self.factor
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda size: nn.utils.parametrizations.weight_norm(nn.Linear(size, 3)),
+        lambda size: nn.utils.parametrizations.spectral_norm(nn.Linear(size, 3)),
+        lambda size: nn.LazyLinear(3),
+        lambda size: torch.jit.script(nn.Linear(size, 3)),
+        lambda size: nn.Sequential(nn.Linear(size, 3), Scaled()),
+        lambda size: nn.Identity(),
+    ],
+    ids=["weight norm", "spectral norm", "lazy", "scripted", "whole number", "no parameters"],
+)
+def test_encoders_of_all_kinds_have_targets(build):
+    build_encoder = {"build_encoder": lambda self: build(self.observation_size)}
+    policy = make_policy("ROMMEO-AC", LINE, type("Encoding", (ROMMEOPolicy,), build_encoder))
+    seen = torch.randn(6, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(policy.encode_for_target(seen), policy.encode(seen))
+        for parameter in policy.encoder.parameters():
+            if parameter.is_floating_point():
+                parameter += 0.5
+        assert policy.encoder(seen).shape[-1] == policy.observation_size
+    _Targets(policy.critic_targets).follow(1.0)
+    with torch.no_grad():
+        torch.testing.assert_close(policy.encode_for_target(seen), policy.encode(seen))
