@@ -265,13 +265,13 @@ def refused_settings(config: AlgorithmConfig, given: Mapping[str, Any]) -> Itera
 
     Args:
         config: that of one of our algorithms.
-        given: what `.training()` was given, even if it is RLlib's default.
+        given: what was given on purpose, even if it is RLlib's default.
     """
     for name in rllibs_defaults():
         if name in HONOURED or name in KEPT_BY_RLLIB:
             continue
         value = getattr(config, name)
-        is_meant = name in GIVEN_IS_MEANT and value is not None and given.get(name) == value
+        is_meant = name in given and _is_same(given[name], value) and value is not None
         if is_meant or is_asked_for(name, value):
             yield sentence(name, value)
 

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rommeo_rllib.joint_action.checks import check, is_integer
 from rommeo_rllib.joint_action.image_encoder import has_images
@@ -49,6 +50,13 @@ def sentences(config: Any) -> Iterator[str]:
     for where, settings in _settings(config):
         yield from _about(where, _as_dict(settings), own)
     spec = config._rl_module_spec
+    for policy, one in _specs(config).items():
+        if one.catalog_class is not None and is_ours(one.module_class):
+            of = f" of {policy!r}" if policy else ""
+            yield (
+                f"`catalog_class`{of} is {shown(one.catalog_class)}; networks are built from "
+                "`model_config` without catalogs: leave it out, or give your own module class."
+            )
     if isinstance(spec, MultiRLModuleSpec) and spec.multi_rl_module_class is MultiRLModule:
         for key, value in _as_dict(spec.model_config).items():
             yield (
@@ -99,11 +107,7 @@ def convolutions_given(config: Any) -> set[str]:
 
 def _settings(config: Any) -> Iterator[tuple[str, Any]]:
     """Where settings were given, and which, that are for policies of our own alone."""
-    spec = config._rl_module_spec
-    if isinstance(spec, MultiRLModuleSpec):
-        specs = dict(spec.rl_module_specs)
-    else:
-        specs = {} if spec is None else {"": spec}
+    specs = _specs(config)
     if all(is_ours(one.module_class) for one in specs.values()):
         yield "`model_config`", config._model_config
     for policy, one in specs.items():
@@ -112,6 +116,14 @@ def _settings(config: Any) -> Iterator[tuple[str, Any]]:
                 f"the `model_config` of {policy!r}" if policy else "`model_config`",
                 (one.model_config),
             )
+
+
+def _specs(config: Any) -> dict[str, RLModuleSpec]:
+    """The specs that were given, by policy; one for all policies by the empty name."""
+    spec = config._rl_module_spec
+    if isinstance(spec, MultiRLModuleSpec):
+        return dict(spec.rl_module_specs)
+    return {} if spec is None else {"": spec}
 
 
 def is_ours(module_class: type | None) -> bool:

@@ -126,8 +126,8 @@ def sentences(config: AlgorithmConfig, given: Mapping[str, Any]) -> Iterator[str
         given: settings of other algorithms and their values.
     """
     for name, value in given.items():
-        if name in ledger.GIVEN_IS_MEANT:
-            continue
+        if name in ledger.REFUSED:
+            continue  # The ledger tells.
         if name == "replay_buffer_config":
             yield from _about_replay(value)
         elif not asks_for_nothing(name, value):
@@ -182,10 +182,16 @@ def _about_replay(given: Any) -> Iterator[str]:
         yield f"{said}; the replay is sampled uniformly: keep only its 'capacity'."
 
 
+_PPOS = ("minibatch_size", "num_epochs", "shuffle_batch_per_epoch")
+"""Settings of RLlib's that are for algorithms like PPO."""
+
+
 def _about_kl_coeff(config: AlgorithmConfig, given: Mapping[str, Any]) -> Iterator[str]:
     """PPO's `kl_coeff` is the weight of another divergence."""
     if "PPO" in owners().get("kl_coeff", ()) and hasattr(config, "kl_coeff"):
-        of_ppo = [name for name in given if "PPO" in owners().get(name, ())]
+        of_ppo = [name for name in given if "PPO" in owners().get(name, ())] + [
+            name for name in _PPOS if ledger.is_asked_for(name, getattr(config, name))
+        ]
         usual = type(config)().kl_coeff
         if of_ppo and is_finite_number(config.kl_coeff) and config.kl_coeff != usual:
             yield (

@@ -77,14 +77,14 @@ class StrictConfig(AlgorithmConfig):
         Raises:
             ValueError: for a key that nobody knows; it names the nearest right one.
         """
+        kwargs = {self._translate_special_keys(key, False): kwargs[key] for key in kwargs}
         others = {key: kwargs[key] for key in kwargs if key not in self.training_keys()}
         if others:
             known = self.training_keys().difference(ledger.REFUSED)
             unknown = [key for key in others if key not in other_algorithms.owners()]
             reject_unknown_keys(unknown, known, ".training()")
         super().training(**{key: kwargs[key] for key in kwargs if key not in others})
-        given = {key: kwargs[key] for key in ledger.GIVEN_IS_MEANT if key in kwargs}
-        self._given = {**self._given, **given}
+        self._note({key: kwargs[key] for key in ledger.GIVEN_IS_MEANT if key in kwargs})
         for key, value in others.items():
             self._take_or_note(key, value)
         self._follow_training_intensity()
@@ -133,6 +133,7 @@ class StrictConfig(AlgorithmConfig):
         check_count(self, *_AT_LEAST_0, least=0)
         check_count(self, *_AT_LEAST_0_OR_NONE, least=0, none=True)
         check_count(self, "seed", least=0, most=GREATEST_SEED, none=True)
+        check_at_least_0(self, *_RESOURCES)
         check_at_least_0(self, *_SECONDS, none=True)
         if self.rollout_fragment_length != "auto":
             check_count(self, "rollout_fragment_length")
@@ -167,10 +168,11 @@ class StrictConfig(AlgorithmConfig):
             in other_algorithms.owners()
         }
         super().update_from_dict({k: v for k, v in config_dict.items() if k not in others})
-        # RLlib's own dicts hold all settings, ours those that mean something.
+        # RLlib's whole dicts hold all settings. Ours hold those that mean something: of the others
+        # Tune alone puts some in, to mutate them.
         if "enable_rl_module_and_learner" not in config_dict:
-            given = {k: config_dict[k] for k in ledger.GIVEN_IS_MEANT if k in config_dict}
-            self._given = {**self._given, **given}
+            meant = ledger.REFUSED if "_given" in config_dict else ledger.GIVEN_IS_MEANT
+            self._note({key: config_dict[key] for key in meant if key in config_dict})
         for key, value in others.items():
             self._take_or_note(self._translate_special_keys(key, warn_deprecated=False), value)
         self._follow_training_intensity()
@@ -200,13 +202,16 @@ class StrictConfig(AlgorithmConfig):
         }
         return super().get_state() | minus_1
 
+    def _note(self, given: Mapping[str, Any]) -> None:
+        self._given = {**self._given, **given}
+
     def _take_or_note(self, key: str, value: Any) -> None:
         if value is NotProvided:
             return
         if self._take(key, value):
-            self._given.pop(key, None)
+            self._given = {name: one for name, one in self._given.items() if name != key}
         else:
-            self._given[key] = value
+            self._note({key: value})
 
     def _take(self, key: str, value: Any) -> bool:
         """Takes up a setting of another algorithm of RLlib's; whether it has been all of it."""
@@ -268,5 +273,11 @@ _AT_LEAST_0_OR_NONE = (
     "evaluation_interval",
     "min_sample_timesteps_per_iteration",
     "min_train_timesteps_per_iteration",
+)
+_RESOURCES = (
+    "num_cpus_for_main_process",
+    "num_cpus_per_env_runner",
+    "num_gpus_per_env_runner",
+    "num_gpus_per_learner",
 )
 _SECONDS = ("evaluation_sample_timeout_s", "min_time_s_per_iteration", "sample_timeout_s")

@@ -9,7 +9,7 @@ import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from test_config import make_config
 
-from rommeo_rllib import ROMMEOACEMPConfig
+from rommeo_rllib import ROMMEOACConfig, ROMMEOACEMPConfig
 from rommeo_rllib.joint_action import ledger
 from rommeo_rllib.joint_action.ledger import HONOURED, KEPT_BY_RLLIB, REFUSED
 
@@ -70,6 +70,15 @@ def test_a_default_that_is_not_what_happens_here_is_refused_where_it_is_given(gi
     from_dict.update_from_dict(given)
     with pytest.raises(ValueError, match=f"`{name}` is"):
         from_dict.validate()
+
+
+@pytest.mark.parametrize(("name", "value"), [("num_epochs", 1), ("lr", 0.001), ("lr", 0.5)])
+def test_what_tune_puts_in_to_mutate_is_refused_even_at_its_default(name, value):
+    config = ROMMEOACConfig().update_from_dict({**make_config().to_dict(), name: value})
+    with pytest.raises(ValueError, match=f"`{name}` is {value};"):
+        config.validate()
+    # What a user says in a dict of his own may be what happens anyway.
+    make_config().update_from_dict({"num_epochs": 1}).validate()
 
 
 def test_all_that_is_changed_in_vain_is_told_at_once():

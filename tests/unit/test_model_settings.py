@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from ray.rllib.core.models.catalog import Catalog
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -109,6 +110,15 @@ def test_an_own_module_class_has_keys_of_its_own():
         else:
             with pytest.raises(ValueError, match="`head_fcnet_hiddens`"):
                 config.validate()
+
+
+def test_a_catalog_is_refused_where_networks_are_ours():
+    for module_class in (None, ROMMEOPolicy):
+        spec = RLModuleSpec(module_class=module_class, catalog_class=Catalog)
+        with pytest.raises(ValueError, match="`catalog_class` is Catalog"):
+            make_config().rl_module(rl_module_spec=spec).validate()
+    own = RLModuleSpec(module_class=Own, catalog_class=Catalog)
+    make_config().rl_module(rl_module_spec=own).validate()
 
 
 def test_what_all_modules_share_reaches_no_policy():

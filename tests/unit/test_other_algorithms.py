@@ -178,7 +178,14 @@ def test_a_misspelt_setting_of_nobody_is_told_at_once():
         ROMMEOACConfig().training(policy_lrr=1.0)
 
 
-PPOS = [{"kl_target": 0.01}, {"clip_param": 0.3}, {"lambda_": 0.95}, {"vf_loss_coeff": 1.0}]
+PPOS = [
+    {"kl_target": 0.01},
+    {"num_epochs": 30},
+    {"lambda": 0.9},
+    {"clip_param": 0.3},
+    {"lambda_": 0.95},
+    {"vf_loss_coeff": 1.0},
+]
 
 
 @pytest.mark.parametrize("other", PPOS)
