@@ -196,9 +196,7 @@ def play(
                         next_step=now if agent in observed else None,
                         terminated=agent in terminateds,
                         next_acting=(
-                            None
-                            if agent in terminateds
-                            else script.would_act_at(now) - {agent}
+                            None if agent in terminateds else script.would_act_at(now) - {agent}
                         ),
                     )
                 )

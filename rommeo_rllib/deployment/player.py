@@ -12,6 +12,7 @@ import torch
 from typing_extensions import Self
 
 from rommeo_rllib.deployment.checkpoints import load_policy
+from rommeo_rllib.joint_action.conversion import Misfit, converter
 from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -33,6 +34,8 @@ class Player:
     def __init__(self, policy: JointActionPolicy, seed: int | None = None):
         self.policy = policy
         key = secrets.randbits(31) if seed is None else seed
+        self._converted = converter(policy.observation_space)
+        self._env_action = converter(policy.action_space)
         device = next(policy.parameters()).device
         self._noise = PolicyNoise([seeded_generator(key, device=device)], stacked=False)
 
@@ -66,10 +69,34 @@ class Player:
             explore: sample, else act greedily.
             opponent_mask: 1 for each opponent that acts at this step, too, (B, opponents); None
                 for all of them.
+
+        Raises:
+            ValueError: for an observation that its space cannot hold, or a mask of another shape.
         """
+        if len(observations) == 0:
+            return []
         device = next(self.policy.parameters()).device
-        packed = torch.from_numpy(np.stack([pack(o) for o in observations])).to(device)
-        mask = None if opponent_mask is None else torch.as_tensor(opponent_mask).to(device).float()
-        flat = self.policy.act(self.policy.encode(packed), explore, self._noise, mask)
+        packed = np.stack([self._packed(index, one) for index, one in enumerate(observations)])
+        mask = None
+        if opponent_mask is not None:
+            mask = torch.as_tensor(np.asarray(opponent_mask, np.float32)).to(device)
+            expected = (len(observations), len(self.policy.opponents.action_spaces))
+            if mask.shape != expected:
+                raise ValueError(
+                    f"`opponent_mask` has the shape {tuple(mask.shape)}; allowed: {expected}, a row "
+                    "for each observation and a number for each opponent."
+                )
+        encoded = self.policy.encode(torch.from_numpy(packed).to(device))
+        flat = self.policy.act(encoded, explore, self._noise, mask)
         space = self.policy.action_space
-        return env_actions(space, decode_actions(space, flat).cpu().numpy())
+        actions = env_actions(space, decode_actions(space, flat).cpu().numpy())
+        return [self._env_action(action) for action in actions]
+
+    def _packed(self, index: int, observation: Any) -> np.ndarray:
+        try:
+            return pack(self._converted(observation))
+        except Misfit as misfit:
+            raise ValueError(
+                f"`observations[{index}]` {misfit}; the policy's observation space is "
+                f"{self.policy.observation_space}."
+            ) from None

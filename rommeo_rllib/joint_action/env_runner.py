@@ -91,6 +91,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         )
         self._lean_sampler: LeanSampler | None = None
         self._sampled_leanly = False
+        self._guard = EnvGuard(None)
         super().__init__(config=config, **kwargs)
         self._choose_way_of_sampling()
 
