@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 from small import assert_equal_tensors, game_config, policy_of, shrunken
+from test_any_spaces import IMAGE, spaces_config
 
 from rommeo_rllib.registration import ALGORITHMS
 
@@ -130,5 +132,33 @@ def test_targets_move_by_tau_towards_their_networks():
             ):
                 torch.testing.assert_close(found.detach(), start + TAU * (new.detach() - start))
                 assert not torch.equal(new, start)
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.parametrize("by", ["value", "norm", "global_norm"])
+@pytest.mark.parametrize("sees_images", [False, True])
+def test_the_gradients_of_each_policys_networks_are_clipped(by, sees_images):
+    config = game_config("climbing_game")
+    if sees_images:
+        config = spaces_config({agent: (IMAGE, Discrete(2)) for agent in "ab"})
+    config.training(alpha="auto", grad_clip=1e-3, grad_clip_by=by)
+    algorithm = config.build_algo()
+    try:
+        algorithm.train()
+        learner = algorithm.learner_group._learner
+        for group in learner.groups:
+            assert group.stacked != sees_images
+            for network in learner.get_optimizer(group.ids[0]).param_groups:
+                gradients = [p.grad.reshape(len(group), -1) for p in network["params"]]
+                if by == "value":
+                    greatest = [gradient.abs().amax(-1) for gradient in gradients]
+                else:
+                    greatest = [gradient.norm(dim=-1) for gradient in gradients]
+                found = torch.stack(greatest)
+                total = found.norm(dim=0) if by == "global_norm" else found.amax(0)
+                assert (total <= 1.001e-3).all(), network["name"]
+                # They are not just small.
+                assert network["name"] != "q" or (total > 0.9e-3).all()
     finally:
         algorithm.stop()
