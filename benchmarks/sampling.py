@@ -2,8 +2,8 @@
 
     python benchmarks/sampling.py
 
-The runners of algorithms as they are built, nothing but `env_runner.sample()`: acting networks,
-environment, episodes. RLlib's runs SAC's networks and PPO's.
+The runners of algorithms as they are built, and nothing but what their training asks them for:
+acting networks, environment, episodes. RLlib's runs SAC's networks and PPO's.
 """
 
 from __future__ import annotations
@@ -107,11 +107,14 @@ def sample_turn(env_runner: Any, seconds: float) -> Callable[[], float]:
     """Samples for some CPU time; env steps per CPU second."""
     from setups import chunk_length
 
+    # Ours gives joint steps to its own training, and RLlib's episodes to whoever calls `sample`.
+    sample = getattr(env_runner, "sample_joint_steps", env_runner.sample)
+
     def turn() -> float:
         env_runner.get_metrics()  # Drops the last turn's, which would pile up.
         steps, begin = 0, time.process_time()
         while True:
-            steps += sum(map(chunk_length, env_runner.sample()))
+            steps += sum(map(chunk_length, sample()))
             elapsed = time.process_time() - begin
             if elapsed >= seconds:
                 return steps / elapsed

@@ -83,8 +83,8 @@ class Player:
             expected = (len(observations), len(self.policy.opponents.action_spaces))
             if mask.shape != expected:
                 raise ValueError(
-                    f"`opponent_mask` has the shape {tuple(mask.shape)}; allowed: {expected}, a row "
-                    "for each observation and a number for each opponent."
+                    f"`opponent_mask` has the shape {tuple(mask.shape)}; allowed: {expected}, a "
+                    "row for each observation and a number for each opponent."
                 )
         encoded = self.policy.encode(torch.from_numpy(packed).to(device))
         flat = self.policy.act(encoded, explore, self._noise, mask)

@@ -27,6 +27,8 @@ FULLY_CHECKED_CALLS = 10
 
 _ALL = "__all__"
 _FLOAT32 = float(np.finfo(np.float32).max)
+_NUMBERS = (float, int, np.floating, np.integer)
+_BOOLS = {bool}
 
 
 class EnvBorder:
@@ -44,6 +46,7 @@ class EnvBorder:
         self._reset = guard.timed(env.reset, "reset")
         self._step = guard.timed(env.step, "step")
         self._agents = frozenset(env.possible_agents or ())
+        self._agents_and_all = self._agents | {_ALL}
         self._observations = _Crossing(self._name, "observation", env.get_observation_space)
         self._actions = _Crossing(self._name, "action", env.get_action_space)
         self._full_checks_left = FULLY_CHECKED_CALLS if check_bounds else 0
@@ -77,7 +80,7 @@ class EnvBorder:
 
     def step(self, action_dict: Mapping[AgentID, Any]) -> tuple[dict[AgentID, Any], ...]:
         """The environment's `step`."""
-        sent = {agent: self._actions.convert(agent, a, "") for agent, a in action_dict.items()}
+        sent = self._actions.converted(action_dict, "")
         answer = self._step(sent)
         observations, rewards, terminateds, truncateds, infos = self._unpacked(answer, "step", 5)
         received = self._receive(observations, "step")
@@ -91,14 +94,30 @@ class EnvBorder:
             )
         truncated.setdefault(_ALL, False)
         self._check_outcome(sent.keys(), received, paid, truncated)
-        ended = {a for a, flag in (*terminated.items(), *truncated.items()) if flag}
-        is_over = terminated[_ALL] or truncated[_ALL]
-        if not is_over and self._members and self._members <= self._ended | ended:
-            self._end_for_all(received, terminated, truncated)
-        self._members.update(received)
-        self._ended |= ended & self._members
-        self._waiting = (self._waiting | sent.keys()) - received.keys() - ended
+        self._follow(sent.keys(), received, terminated, truncated)
         return received, paid, terminated, truncated, infos or {}
+
+    def _follow(
+        self,
+        acted: Set[AgentID],
+        received: Mapping[AgentID, Any],
+        terminated: dict[AgentID, bool],
+        truncated: dict[AgentID, bool],
+    ) -> None:
+        """Takes down who takes part in the episode; ends it for all if nobody is left."""
+        ended: set[AgentID] = set()
+        if True in terminated.values() or True in truncated.values():
+            flags = (*terminated.items(), *truncated.items())
+            ended = {agent for agent, flag in flags if flag}
+            is_over = terminated[_ALL] or truncated[_ALL]
+            if not is_over and self._members and self._members <= self._ended | ended:
+                self._end_for_all(received, terminated, truncated)
+        if len(self._members) < len(self._agents):
+            self._members.update(received)
+        if ended:
+            self._ended |= ended & self._members
+        if self._waiting or not received.keys() >= acted:
+            self._waiting = (self._waiting | acted) - received.keys() - ended
 
     def _end_for_all(
         self,
@@ -125,11 +144,8 @@ class EnvBorder:
         return tuple(answer)
 
     def _receive(self, observations: Any, call: str) -> dict[AgentID, Any]:
-        self._check_agents(observations, call, "observations")
-        received = {
-            agent: self._observations.convert(agent, observation, call)
-            for agent, observation in observations.items()
-        }
+        self._check_agents(observations, call, "observations", self._agents)
+        received = self._observations.converted(observations, call)
         if self._full_checks_left:
             self._full_checks_left -= 1
             for agent, observation in received.items():
@@ -137,11 +153,11 @@ class EnvBorder:
         return received
 
     def _paid(self, rewards: Any) -> dict[AgentID, float]:
-        self._check_agents(rewards, "step", "rewards")
+        self._check_agents(rewards, "step", "rewards", self._agents)
         return {agent: self._reward(agent, reward) for agent, reward in rewards.items()}
 
     def _reward(self, agent: AgentID, reward: Any) -> float:
-        if isinstance(reward, float | int | np.floating | np.integer):
+        if isinstance(reward, _NUMBERS):
             number = float(reward)
         else:
             number = float(reward) if _is_scalar(reward) else math.nan
@@ -153,12 +169,12 @@ class EnvBorder:
         return number
 
     def _flags(self, flags: Any, name: str) -> dict[AgentID, bool]:
-        self._check_agents(flags, "step", name, _ALL)
+        self._check_agents(flags, "step", name, self._agents_and_all)
+        if set(map(type, flags.values())) <= _BOOLS:
+            return dict(flags)
         return {agent: self._flag(agent, flag, name) for agent, flag in flags.items()}
 
     def _flag(self, agent: AgentID, flag: Any, name: str) -> bool:
-        if type(flag) is bool:
-            return flag
         if not (_is_scalar(flag) and flag in (0, 1)):
             raise ValueError(
                 f"{self._name}: step() returned {name} with {_short(flag)} for {agent!r}; "
@@ -166,18 +182,19 @@ class EnvBorder:
             )
         return bool(flag)
 
-    def _check_agents(self, by_agent: Any, call: str, name: str, *others: str) -> None:
-        if not isinstance(by_agent, Mapping):
+    def _check_agents(
+        self, by_agent: Any, call: str, name: str, allowed: frozenset[AgentID]
+    ) -> None:
+        if type(by_agent) is not dict and not isinstance(by_agent, Mapping):
             raise ValueError(
                 f"{self._name}: {call}() returned {name} of the type {type(by_agent).__name__}; "
                 "allowed: a dict by agent."
             )
-        unknown = by_agent.keys() - self._agents
-        unknown.difference_update(others)
-        if unknown:
+        if not allowed.issuperset(by_agent):
+            unknown = min(by_agent.keys() - allowed, key=str)
             raise ValueError(
-                f"{self._name}: {call}() returned {name} for the agent {min(unknown, key=str)!r}; "
-                f"its `possible_agents` are {sorted_agents(self._agents)}."
+                f"{self._name}: {call}() returned {name} for the agent {unknown!r}; its "
+                f"`possible_agents` are {sorted_agents(self._agents)}."
             )
 
     def _check_outcome(
@@ -196,8 +213,7 @@ class EnvBorder:
                         f"{_short(by_agent[agent])} from step() after it had ended; an agent that "
                         "has ended takes no part in the rest of the episode."
                     )
-        unpaid = acted - rewards.keys()
-        for agent in unpaid:
+        for agent in () if rewards.keys() >= acted else acted - rewards.keys():
             if agent in observations:
                 raise ValueError(
                     f"{self._name}: agent {agent!r} acted and received an observation, but no "
@@ -232,15 +248,22 @@ class _Crossing:
         self._env, self._field, self._space_of = env, field, space_of
         self._converters: dict[AgentID, Convert] = {}
 
-    def convert(self, agent: AgentID, value: Any, call: str) -> Any:
-        """The value, converted; `call` is the method that it came from, "" for what is sent."""
-        convert = self._converters.get(agent)
-        if convert is None:
-            convert = self._converters[agent] = converter(self._space_of(agent))
+    def converted(self, by_agent: Mapping[AgentID, Any], call: str) -> dict[AgentID, Any]:
+        """The values, converted.
+
+        Args:
+            by_agent: one of each agent.
+            call: the method that they came from, "" for what is sent.
+        """
+        values, converters = {}, self._converters
         try:
-            return convert(value)
+            for agent, value in by_agent.items():
+                if agent not in converters:
+                    converters[agent] = converter(self._space_of(agent))
+                values[agent] = converters[agent](value)
         except Misfit as misfit:
             raise self._error(agent, value, call, misfit) from None
+        return values
 
     def check_bounds(self, agent: AgentID, value: Any, call: str) -> None:
         """Raises a ValueError if a converted value is outside of its space's bounds."""

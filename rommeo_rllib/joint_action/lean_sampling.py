@@ -104,6 +104,7 @@ class LeanSampler:
         self.policy_mapping_fn = policy_mapping_fn
         self._generators = generators
         self._modelled = modelled
+        self._everybody = frozenset(modelled)
         self._device = device
         self._finished: list[EpisodeResult] = []
         self._ended_rows: list[list[Row]] = [[] for _ in range(replicas)]
@@ -258,7 +259,9 @@ class LeanSampler:
         game.length += 1
         game.ended = terminateds["__all__"] or truncateds["__all__"]
         done = {a for flags in (terminateds, truncateds) for a, flag in flags.items() if flag}
-        acting = observations.keys() - done
+        acting: Set[AgentID] = self._everybody
+        if done or len(observations) < len(acting):
+            acting = observations.keys() - done
         if game.ended:
             # Where everybody's time is up, values are estimated as if the game went on, among those
             # who took part. Where all have terminated nothing comes after.

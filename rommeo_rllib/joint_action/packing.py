@@ -31,7 +31,7 @@ def is_composite(space: gym.Space) -> bool:
 
 def pack(value: Any) -> np.ndarray:
     """One value, packed; an array that is packed already is returned itself."""
-    if not _nested(value):
+    if type(value) is np.ndarray or not _nested(value):
         return np.asarray(value)
     return _joined([np.ravel(leaf) for leaf in _leaves(value)])
 

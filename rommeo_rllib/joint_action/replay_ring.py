@@ -213,7 +213,7 @@ class ReplayRing(ReplayFiles):
 
     def absences(self, transitions: AgentTransitions) -> np.ndarray | None:
         """Who does not act at each transition's next step, (rows, agents); None for nobody."""
-        if all(len(acting) == len(self.agents) for acting in transitions.next_acting):
+        if set(map(len, transitions.next_acting)) == {len(self.agents)}:
             return None
         return np.array(
             [[agent not in acting for agent in self.agents] for acting in transitions.next_acting]
