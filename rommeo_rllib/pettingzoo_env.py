@@ -193,6 +193,8 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
         }
 
     def _check_reward(self, agent: Any, reward: Any) -> float:
+        if type(reward) is float and math.isfinite(reward):
+            return reward
         try:
             value = float(reward)
         except (TypeError, ValueError):

@@ -109,7 +109,8 @@ def _within(convert: Convert, value: Any, place: Any) -> Any:
 
 
 def _discrete_converter(space: gym.spaces.Discrete) -> Convert:
-    first, last, make = int(space.start), int(space.start + space.n - 1), space.dtype.type
+    first, last = int(space.start), int(space.start + space.n - 1)
+    make = np.dtype(space.dtype).type
     as_integer = _array_converter(np.dtype(np.int64), ())
 
     def convert(value: Any) -> np.integer:
@@ -125,7 +126,7 @@ def _choices_converter(space: gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
     assert space.shape is not None
     first = np.asarray(getattr(space, "start", 0))
     last = first + np.asarray(getattr(space, "nvec", 2)) - 1
-    as_array = _array_converter(space.dtype, space.shape)
+    as_array = _array_converter(np.dtype(space.dtype), space.shape)
 
     def convert(value: Any) -> np.ndarray:
         array = as_array(value)
@@ -141,7 +142,7 @@ def _choices_converter(space: gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
 
 
 def _box_converter(space: gym.spaces.Box) -> Convert:
-    dtype, shape = space.dtype, space.shape
+    dtype, shape = np.dtype(space.dtype), space.shape
     as_array = _array_converter(dtype, shape)
     if dtype.kind != "f":
         return as_array
@@ -152,8 +153,9 @@ def _box_converter(space: gym.spaces.Box) -> Convert:
             array = value.copy()
         else:
             array = as_array(value)
-        # A finite sum of squares is the fastest proof that all numbers are small enough.
-        if not vdot(array, array) < _LARGEST:
+        # The sum of squares is the fastest proof that all numbers are finite and small enough.
+        squares = float(vdot(array, array))
+        if not squares < _LARGEST:
             finite = np.abs(array) <= _LARGEST  # False for NaN, too.
             if not finite.all():
                 worst = np.atleast_1d(array)[~np.atleast_1d(finite)][0]

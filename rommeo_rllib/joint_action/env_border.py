@@ -58,7 +58,7 @@ class EnvBorder:
 
     def close(self) -> None:
         """Puts itself in the place of the environment's `reset` and `step`."""
-        self._env.reset, self._env.step = self.reset, self.step  # type: ignore[method-assign]
+        self._env.reset, self._env.step = self.reset, self.step
 
     def try_out(self) -> None:
         """Resets the environment and steps it once with actions drawn at random, as RLlib does.
@@ -82,7 +82,9 @@ class EnvBorder:
         """The environment's `step`."""
         sent = self._actions.converted(action_dict, "")
         answer = self._step(sent)
-        observations, rewards, terminateds, truncateds, infos = self._unpacked(answer, "step", 5)
+        if type(answer) is not tuple or len(answer) != 5:
+            answer = self._unpacked(answer, "step", 5)
+        observations, rewards, terminateds, truncateds, infos = answer
         received = self._receive(observations, "step")
         paid = self._paid(rewards)
         terminated = self._flags(terminateds, "terminateds")
@@ -92,47 +94,39 @@ class EnvBorder:
                 f"{self._name}: step() returned terminateds {_short(terminateds)} without the key "
                 f"{_ALL!r}, which says whether the episode is over for all agents."
             )
-        truncated.setdefault(_ALL, False)
+        if _ALL not in truncated:
+            truncated = {**truncated, _ALL: False}
         self._check_outcome(sent.keys(), received, paid, truncated)
-        self._follow(sent.keys(), received, terminated, truncated)
-        return received, paid, terminated, truncated, infos or {}
-
-    def _follow(
-        self,
-        acted: Set[AgentID],
-        received: Mapping[AgentID, Any],
-        terminated: dict[AgentID, bool],
-        truncated: dict[AgentID, bool],
-    ) -> None:
-        """Takes down who takes part in the episode; ends it for all if nobody is left."""
-        ended: set[AgentID] = set()
         if True in terminated.values() or True in truncated.values():
-            flags = (*terminated.items(), *truncated.items())
-            ended = {agent for agent, flag in flags if flag}
-            is_over = terminated[_ALL] or truncated[_ALL]
-            if not is_over and self._members and self._members <= self._ended | ended:
-                self._end_for_all(received, terminated, truncated)
+            terminated, truncated = self._ended_now(received, terminated, truncated)
         if len(self._members) < len(self._agents):
             self._members.update(received)
-        if ended:
-            self._ended |= ended & self._members
-        if self._waiting or not received.keys() >= acted:
-            self._waiting = (self._waiting | acted) - received.keys() - ended
+        if self._waiting or not received.keys() >= sent.keys():
+            self._waiting = (self._waiting | sent.keys()) - received.keys() - self._ended
+        return received, paid, terminated, truncated, infos or {}
 
-    def _end_for_all(
+    def _ended_now(
         self,
         received: Mapping[AgentID, Any],
         terminated: dict[AgentID, bool],
         truncated: dict[AgentID, bool],
-    ) -> None:
-        """RLlib's episodes are over once all have ended who ever took part."""
-        for agent in received.keys() - self._members:
-            raise ValueError(
-                f"{self._name}: agent {agent!r} joined in the step() at which all others had "
-                "ended; RLlib's episodes end there. Let it join before the last one ends."
-            )
-        terminated[_ALL] = any(terminated.get(agent, False) for agent in self._members)
-        truncated[_ALL] = not terminated[_ALL]
+    ) -> tuple[dict[AgentID, bool], dict[AgentID, bool]]:
+        """Takes down who has ended; the flags, by which the episode is over if nobody is left."""
+        flags = (*terminated.items(), *truncated.items())
+        ended = {agent for agent, flag in flags if flag}
+        is_over = terminated[_ALL] or truncated[_ALL]
+        if not is_over and self._members and self._members <= self._ended | ended:
+            # RLlib's episodes are over once all have ended who ever took part.
+            for agent in received.keys() - self._members:
+                raise ValueError(
+                    f"{self._name}: agent {agent!r} joined in the step() at which all others had "
+                    "ended; RLlib's episodes end there. Let it join before the last one ends."
+                )
+            terminates = any(terminated.get(agent, False) for agent in self._members)
+            terminated = {**terminated, _ALL: terminates}
+            truncated = {**truncated, _ALL: not terminates}
+        self._ended |= ended & (self._members | received.keys())
+        return terminated, truncated
 
     def _unpacked(self, answer: Any, call: str, length: int) -> tuple[Any, ...]:
         if not isinstance(answer, tuple | list) or len(answer) != length:
@@ -157,10 +151,10 @@ class EnvBorder:
         return {agent: self._reward(agent, reward) for agent, reward in rewards.items()}
 
     def _reward(self, agent: AgentID, reward: Any) -> float:
-        if isinstance(reward, _NUMBERS):
-            number = float(reward)
-        else:
-            number = float(reward) if _is_scalar(reward) else math.nan
+        number = reward
+        if type(reward) is not float:
+            is_number = isinstance(reward, _NUMBERS) or _is_scalar(reward)
+            number = float(reward) if is_number else math.nan
         if not -_FLOAT32 <= number <= _FLOAT32:
             raise ValueError(
                 f"{self._name}: agent {agent!r} received the reward {_short(reward)} from step(); "
@@ -171,7 +165,7 @@ class EnvBorder:
     def _flags(self, flags: Any, name: str) -> dict[AgentID, bool]:
         self._check_agents(flags, "step", name, self._agents_and_all)
         if set(map(type, flags.values())) <= _BOOLS:
-            return dict(flags)
+            return flags
         return {agent: self._flag(agent, flag, name) for agent, flag in flags.items()}
 
     def _flag(self, agent: AgentID, flag: Any, name: str) -> bool:

@@ -12,7 +12,7 @@ from rommeo_rllib.joint_action.spaces import AgentID
 from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps, ReplicaSteps
 
 
-@dataclass
+@dataclass(slots=True)
 class Transition:
     """One agent's, begun at some joint step; complete once its outcome is known."""
 

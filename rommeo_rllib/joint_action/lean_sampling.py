@@ -21,7 +21,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.lean_rows import Row, Transition, in_columns
-from rommeo_rllib.joint_action.packing import pack
+from rommeo_rllib.joint_action.packing import is_composite, pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
@@ -42,7 +42,7 @@ class EpisodeResult:
     seconds: float
 
 
-@dataclass
+@dataclass(slots=True)
 class _Game:
     """One environment, its present episode, and rows that are not handed out yet."""
 
@@ -101,6 +101,8 @@ class LeanSampler:
             for index, env in enumerate(envs)
         ]
         self._replicas = replicas
+        spaces = [env.get_observation_space(a) for env in envs[:1] for a in env.possible_agents]
+        self._is_nested = any(map(is_composite, spaces))
         self.policy_mapping_fn = policy_mapping_fn
         self._generators = generators
         self._modelled = modelled
@@ -236,7 +238,7 @@ class LeanSampler:
         game.seed = None
         episode = MultiAgentEpisode(agent_to_module_mapping_fn=self.policy_mapping_fn)
         game.policies = _PolicyOfAgent(episode.module_for)
-        game.observations = _packed(observations)
+        game.observations = self._packed(observations)
         game.returns, game.agent_steps = {}, {}
         game.length, game.started, game.ended = 0, time.perf_counter(), False
         for agent in game.observations:
@@ -255,23 +257,18 @@ class LeanSampler:
         if row:  # There are steps at which everybody waits.
             game.rows.append(row)
         observations, rewards, terminateds, truncateds, _ = game.env.step(to_env)
-        observations = _packed(observations)
+        observations = self._packed(observations)
         game.length += 1
-        game.ended = terminateds["__all__"] or truncateds["__all__"]
-        done = {a for flags in (terminateds, truncateds) for a, flag in flags.items() if flag}
-        acting: Set[AgentID] = self._everybody
-        if done or len(observations) < len(acting):
-            acting = observations.keys() - done
+        if True in terminateds.values() or True in truncateds.values():
+            self._end_of_some(game, observations, rewards, terminateds, truncateds)
+        else:
+            all_act = len(observations) == len(self._everybody)
+            acting = self._everybody if all_act else frozenset(observations)
+            self._pay(game, rewards)
+            for agent in [agent for agent in game.waiting if agent in observations]:
+                self._complete(game, agent, observations[agent], False, acting)
+            game.observations = observations
         if game.ended:
-            # Where everybody's time is up, values are estimated as if the game went on, among those
-            # who took part. Where all have terminated nothing comes after.
-            terminated = {agent for agent in done if terminateds.get(agent, False)}
-            members = observations.keys() & game.waiting.keys()
-            acting = members - terminated or members
-        self._complete(game, observations, rewards, terminateds, truncateds, acting)
-        game.observations = {a: o for a, o in observations.items() if a not in done}
-        if game.ended:
-            game.observations = {}
             # In RLlib's order: ended episodes come before those that go on.
             self._ended_rows[game.replica] += game.rows
             game.rows = []
@@ -286,31 +283,60 @@ class LeanSampler:
                 )
             )
 
-    def _complete(
+    def _packed(self, observations: dict[AgentID, Any]) -> dict[AgentID, Any]:
+        if not self._is_nested:
+            return observations
+        return {agent: pack(observation) for agent, observation in observations.items()}
+
+    def _end_of_some(
         self,
         game: _Game,
-        observations: Mapping[AgentID, Any],
+        observations: dict[AgentID, Any],
         rewards: Mapping[AgentID, float],
         terminateds: Mapping[AgentID, bool],
         truncateds: Mapping[AgentID, bool],
-        acting: Set[AgentID],
     ) -> None:
-        """Writes outcomes down; an agent that waits for an observation goes on waiting."""
+        """Takes in a step at which one agent ends at least."""
+        game.ended = terminateds["__all__"] or truncateds["__all__"]
+        done = {a for flags in (terminateds, truncateds) for a, flag in flags.items() if flag}
+        acting = observations.keys() - done
+        if game.ended:
+            # Where everybody's time is up, values are estimated as if the game went on, among those
+            # who took part. Where all have terminated nothing comes after.
+            terminated = {agent for agent in done if terminateds.get(agent, False)}
+            members = observations.keys() & game.waiting.keys()
+            acting = members - terminated or members
+        self._pay(game, rewards)
+        for agent in list(game.waiting):
+            if agent in observations or agent in done or game.ended:
+                terminated_now = has_terminated(agent, terminateds, truncateds)
+                self._complete(game, agent, observations.get(agent), terminated_now, acting)
+        alive = {} if game.ended else {a: o for a, o in observations.items() if a not in done}
+        game.observations = alive
+
+    def _pay(self, game: _Game, rewards: Mapping[AgentID, float]) -> None:
         for agent, reward in rewards.items():
             # A reward before an agent's first action is nobody's, as in RLlib's episodes.
             if agent in game.waiting:
                 game.returns[agent] = game.returns.get(agent, 0.0) + reward
                 game.waiting[agent].reward += reward
-        for agent, transition in list(game.waiting.items()):
-            has_ended = terminateds.get(agent, False) or truncateds.get(agent, False)
-            if agent not in observations and not (has_ended or game.ended):
-                continue
-            transition.next_obs = observations.get(agent, transition.obs)
-            transition.terminated = has_terminated(agent, terminateds, truncateds)
-            transition.complete = True
-            transition.next_acting = acting
-            game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
-            del game.waiting[agent]
+
+    def _complete(
+        self,
+        game: _Game,
+        agent: AgentID,
+        next_obs: Any,
+        terminated: bool,
+        acting: Set[AgentID],
+    ) -> None:
+        """Writes the outcome of an agent's last action down; without one it goes on waiting."""
+        transition = game.waiting.pop(agent)
+        # Who terminates without a last observation needs none.
+        transition.next_obs = transition.obs if next_obs is None else next_obs
+        transition.terminated = terminated
+        transition.next_acting = acting
+        transition.complete = True
+        game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
 
     def _collect(self) -> list[JointSteps | ReplicaSteps]:
         complete = self._ended_rows
@@ -335,7 +361,3 @@ class _PolicyOfAgent(dict):
     def __missing__(self, agent: AgentID) -> str:
         self[agent] = str(self._module_for(agent))
         return self[agent]
-
-
-def _packed(observations: Mapping[AgentID, Any]) -> dict[AgentID, np.ndarray]:
-    return {agent: pack(observation) for agent, observation in observations.items()}

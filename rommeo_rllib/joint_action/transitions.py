@@ -80,7 +80,10 @@ class ReplicaSteps:
         part = slice(replica * self.length, (replica + 1) * self.length)
         agents = {
             agent: AgentTransitions(
-                t.policy, t.rows, *(column[part] for column in t.columns()), t.next_acting[part]
+                t.policy,
+                t.rows,
+                *(column[part] for column in t.columns()),
+                next_acting=t.next_acting[part],
             )
             for agent, t in self.agents.items()
         }
