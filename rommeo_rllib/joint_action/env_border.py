@@ -264,7 +264,11 @@ class _Crossing:
         try:
             check_bounds(self._space_of(agent), value)
         except Misfit as misfit:
-            raise self._error(agent, value, call, misfit) from None
+            error = self._error(agent, value, call, misfit)
+            raise ValueError(
+                f"{error} Let the space say what is returned, or switch this check off by "
+                "`.environment(disable_env_checking=True)`."
+            ) from None
 
     def _error(self, agent: AgentID, value: Any, call: str, misfit: Misfit) -> ValueError:
         did = f"received the {self._field} {_short(value)} from {call}()" if call else ""

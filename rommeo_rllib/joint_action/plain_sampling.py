@@ -38,8 +38,6 @@ _SAMPLING_KEYS = [
     "add_default_connectors_to_env_to_module_pipeline",
     "add_default_connectors_to_module_to_env_pipeline",
     "clip_actions",
-    "count_steps_by",
-    "gym_env_vectorize_mode",
     "lean_sampling",
     "restart_failed_sub_environments",
 ]

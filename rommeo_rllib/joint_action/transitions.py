@@ -38,6 +38,14 @@ class AgentTransitions:
         """The arrays beside `rows`, in the order of replay's columns."""
         return (self.obs, self.actions, self.rewards, self.next_obs, self.terminated)
 
+    def part(self, part: slice) -> AgentTransitions:
+        """Some of the transitions; `rows` stay those of one replica."""
+        obs, actions, rewards, next_obs, terminated = (column[part] for column in self.columns())
+        next_acting = self.next_acting[part]
+        return AgentTransitions(
+            self.policy, self.rows, obs, actions, rewards, next_obs, terminated, next_acting
+        )
+
 
 @dataclass
 class JointSteps:
@@ -78,15 +86,7 @@ class ReplicaSteps:
     def of(self, replica: int) -> JointSteps:
         """One replica's."""
         part = slice(replica * self.length, (replica + 1) * self.length)
-        agents = {
-            agent: AgentTransitions(
-                t.policy,
-                t.rows,
-                *(column[part] for column in t.columns()),
-                next_acting=t.next_acting[part],
-            )
-            for agent, t in self.agents.items()
-        }
+        agents = {agent: transitions.part(part) for agent, transitions in self.agents.items()}
         return JointSteps(self.length, agents, replica)
 
 
