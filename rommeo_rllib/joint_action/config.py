@@ -120,7 +120,9 @@ class JointActionConfig(StrictConfig):
                 `algorithm_config_overrides_per_module` may give each its own `alpha` and
                 `kl_coeff`.
             lean_sampling: whether env runners may skip RLlib's episodes and connectors where the
-                configuration has no callbacks and connectors of its own; results are the same.
+                configuration has no callbacks and connectors of its own. Joint steps are the same,
+                but for rounding: a product of matrices may round otherwise for another number of
+                rows.
             opponent_groups: for some agents, whom each of them models, for example
                 {"agent_0": ["agent_1"], "agent_1": ["agent_0"]}; all other agents are then part of
                 the world to it. An agent that is not named models everybody else.
