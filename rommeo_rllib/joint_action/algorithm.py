@@ -18,6 +18,7 @@ from ray.rllib.utils.metrics import (
     ALL_MODULES,
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
+    EVALUATION_RESULTS,
     LEARNER_RESULTS,
     LEARNER_UPDATE_TIMER,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
@@ -28,11 +29,11 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.asynchronous import AsynchronousSampler, sample_and_report
 from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.per_policy import check_added
+from rommeo_rllib.joint_action.remote_sampling import RemoteSampler
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import Batch
 from rommeo_rllib.joint_action.replay_memory import check_replay_fits
@@ -53,6 +54,9 @@ REPLAY_BUFFER = "replay_buffer"
 SAMPLING_LAG = "sampling_lag"
 """Key of a result: age, in env steps, of the oldest weights that acted in an iteration."""
 
+EVALUATION_AGE = "age_in_iterations"
+"""Key of `evaluation` in a result: how many iterations ago that was measured."""
+
 UPDATE_DEBT, LAST_EPISODES = "update_debt", "last_episodes"
 
 
@@ -70,12 +74,13 @@ class JointActionAlgorithm(Algorithm):
         """
         # RLlib calls `on_algorithm_init` at the end of its own setup, and a user's callback may
         # restore a checkpoint: what that needs is made when it is first asked for.
-        for name in ("_replay", "_asynchronous", "_opponent_observation_spaces"):
+        for name in ("_replay", "_remote_sampler", "_opponent_observation_spaces"):
             self.__dict__.pop(name, None)
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
         self._last_episodes: dict[str, Any] = {}
         self._policies_are_shared = False
+        self._evaluated_at = 0
         super().setup(config)
         if self.config.min_train_timesteps_per_iteration and not self._policies_to_train():
             raise ValueError(
@@ -114,12 +119,12 @@ class JointActionAlgorithm(Algorithm):
         )
 
     @cached_property
-    def _asynchronous(self) -> AsynchronousSampler | None:
-        config = self.config
-        if config.max_sampling_lag == 0:
-            return None
-        return AsynchronousSampler(
-            self.env_runner_group, config.max_sampling_lag, config.sample_timeout_s
+    def _remote_sampler(self) -> RemoteSampler:
+        return RemoteSampler(
+            self.env_runner_group,
+            self.config.max_sampling_lag,
+            self.config.sample_timeout_s,
+            replaces=self.config.restart_failed_env_runners,
         )
 
     @property
@@ -225,6 +230,8 @@ class JointActionAlgorithm(Algorithm):
         episodes = finite_or_before(result[ENV_RUNNER_RESULTS], self._last_episodes)
         self._last_episodes = {name: episodes[name] for name in episodes if "episode" in name}
         result[ENV_RUNNER_RESULTS] = episodes
+        if EVALUATION_RESULTS in result:
+            result[EVALUATION_RESULTS][EVALUATION_AGE] = self.iteration - self._evaluated_at
         result[PROVENANCE] = provenance()
         return result
 
@@ -236,11 +243,26 @@ class JointActionAlgorithm(Algorithm):
             ours[0].follow_connectors(ours[1])
         for runner in ours:
             runner.samples_for_counts = not self.config.custom_evaluation_function
+        if not self.config.evaluation_num_env_runners:
+            self._evaluated_at = self.iteration
         try:
             return super().evaluate(*args, **kwargs)
         finally:
             for runner in ours:
                 runner.samples_for_counts = False
+
+    def _evaluate_with_fixed_duration(self) -> tuple[Any, ...]:
+        return self._noted(super()._evaluate_with_fixed_duration())
+
+    def _evaluate_with_auto_duration(self, parallel_train_future: Any) -> tuple[Any, ...]:
+        return self._noted(super()._evaluate_with_auto_duration(parallel_train_future))
+
+    def _noted(self, evaluated: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Notes when remote env runners have evaluated; without them RLlib repeats the last one."""
+        _, env_steps, *_ = evaluated
+        if env_steps:
+            self._evaluated_at = self.iteration
+        return evaluated
 
     def training_step(self) -> None:
         """One iteration: at least `min_sample_timesteps_per_iteration` env steps.
@@ -282,21 +304,11 @@ class JointActionAlgorithm(Algorithm):
             self._store(self.env_runner.sample_joint_steps())
             return self.env_runner.last_env_steps
         before = self._env_steps_sampled()
-        if self._asynchronous is not None:
-            fragments = self._asynchronous.sample(before)
-            samples = [sample for fragment, _ in fragments for sample in fragment]
-            results = [metrics for _, metrics in fragments]
-            self.metrics.log_value(SAMPLING_LAG, self._asynchronous.lag, reduce="max", window=1)
-        else:
-            fragments = self.env_runner_group.foreach_env_runner(
-                sample_and_report,
-                local_env_runner=False,
-                timeout_seconds=self.config.sample_timeout_s,
-            )
-            samples = [sample for fragment, _ in fragments for sample in fragment]
-            results = [metrics for _, metrics in fragments]
-        self.metrics.aggregate(results, key=ENV_RUNNER_RESULTS)
-        self._store(samples)
+        fragments = self._remote_sampler.sample(before)
+        if self.config.max_sampling_lag:
+            self.metrics.log_value(SAMPLING_LAG, self._remote_sampler.lag, reduce="max", window=1)
+        self.metrics.aggregate([metrics for _, metrics in fragments], key=ENV_RUNNER_RESULTS)
+        self._store([sample for fragment, _ in fragments for sample in fragment])
         return self._env_steps_sampled() - before
 
     def _store(self, samples: Sequence[JointSteps | ReplicaSteps | MultiAgentEpisode]) -> None:
@@ -411,9 +423,9 @@ class JointActionAlgorithm(Algorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
-        if self._asynchronous is not None:
+        if not self._samples_locally:
             # What is under way was begun in another life.
-            self._asynchronous.drop()
+            self._remote_sampler.drop()
         super().set_state(state)
         for name, buffer in self._named_replay_buffers().items():
             if name in state:

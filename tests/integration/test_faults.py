@@ -193,3 +193,24 @@ def test_a_full_disk_costs_the_checkpoint_and_nothing_else(tmp_path):
     finally:
         algorithm.stop()
         other.stop()
+
+
+def test_an_evaluation_that_nobody_could_make_is_marked_as_old():
+    config = game_config().evaluation(
+        evaluation_interval=1, evaluation_num_env_runners=1, evaluation_duration=1
+    )
+    algorithm = config.build_algo()
+    try:
+        assert algorithm.train()["evaluation"]["age_in_iterations"] == 0
+        (pid,) = algorithm.eval_env_runner_group.foreach_env_runner(
+            lambda env_runner: os.getpid(), local_env_runner=False
+        )
+        os.kill(pid, signal.SIGKILL)
+        ages = [algorithm.train()["evaluation"]["age_in_iterations"]]
+        give_up = time.monotonic() + 100
+        while ages[-1] > 0 and time.monotonic() < give_up:
+            ages.append(algorithm.train()["evaluation"]["age_in_iterations"])
+        assert ages == [*range(1, len(ages)), 0]
+        assert len(ages) > 1
+    finally:
+        algorithm.stop()
