@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
-from ray.rllib.env.wrappers.pettingzoo_env import PettingZooEnv
+from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv, PettingZooEnv
 from ray.util.debug import log_once
 
 from rommeo_rllib.joint_action.conversion import Convert, Misfit, check_bounds, converter
 from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
+from rommeo_rllib.naming import shown
+from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 
 FULLY_CHECKED_CALLS = 10
 """Calls of an environment whose observations are also held against the bounds of their spaces."""
@@ -47,8 +49,10 @@ class EnvBorder:
         self._step = guard.timed(env.step, "step")
         self._agents = frozenset(env.possible_agents or ())
         self._agents_and_all = self._agents | {_ALL}
-        self._observations = _Crossing(self._name, "observation", env.get_observation_space)
-        self._actions = _Crossing(self._name, "action", env.get_action_space)
+        self._observations = _Crossing(
+            self._name, "observation", self._agents, env.get_observation_space
+        )
+        self._actions = _Crossing(self._name, "action", self._agents, env.get_action_space)
         self._full_checks_left = FULLY_CHECKED_CALLS if check_bounds else 0
         # Of the present episode: who has had an observation, who has ended, and who has acted and
         # waits for an observation.
@@ -91,7 +95,7 @@ class EnvBorder:
         truncated = self._flags(truncateds, "truncateds")
         if _ALL not in terminated:
             raise ValueError(
-                f"{self._name}: step() returned terminateds {_short(terminateds)} without the key "
+                f"{self._name}: step() returned terminateds {shown(terminateds)} without the key "
                 f"{_ALL!r}, which says whether the episode is over for all agents."
             )
         if _ALL not in truncated:
@@ -157,7 +161,7 @@ class EnvBorder:
             number = float(reward) if is_number else math.nan
         if not -_FLOAT32 <= number <= _FLOAT32:
             raise ValueError(
-                f"{self._name}: agent {agent!r} received the reward {_short(reward)} from step(); "
+                f"{self._name}: agent {agent!r} received the reward {shown(reward)} from step(); "
                 "rewards must be finite numbers."
             )
         return number
@@ -171,7 +175,7 @@ class EnvBorder:
     def _flag(self, agent: AgentID, flag: Any, name: str) -> bool:
         if not (_is_scalar(flag) and flag in (0, 1)):
             raise ValueError(
-                f"{self._name}: step() returned {name} with {_short(flag)} for {agent!r}; "
+                f"{self._name}: step() returned {name} with {shown(flag)} for {agent!r}; "
                 "allowed: True or False."
             )
         return bool(flag)
@@ -204,7 +208,7 @@ class EnvBorder:
                 for agent in self._ended & by_agent.keys():
                     raise ValueError(
                         f"{self._name}: agent {agent!r} received the {name} "
-                        f"{_short(by_agent[agent])} from step() after it had ended; an agent that "
+                        f"{shown(by_agent[agent])} from step() after it had ended; an agent that "
                         "has ended takes no part in the rest of the episode."
                     )
         for agent in () if rewards.keys() >= acted else acted - rewards.keys():
@@ -238,9 +242,23 @@ def warn_of_turns(env: Any) -> None:
 class _Crossing:
     """Converts the observations, or the actions, of each agent of an environment."""
 
-    def __init__(self, env: str, field: str, space_of: Callable[[AgentID], gym.Space]):
+    def __init__(
+        self,
+        env: str,
+        field: str,
+        agents: Iterable[AgentID],
+        space_of: Callable[[AgentID], gym.Space],
+    ):
         self._env, self._field, self._space_of = env, field, space_of
         self._converters: dict[AgentID, Convert] = {}
+        for agent in agents:
+            try:
+                self._converters[agent] = converter(space_of(agent))
+            except (AttributeError, KeyError, TypeError):
+                raise ValueError(
+                    f"{env}: agent {agent!r} is among its `possible_agents`, but has no {field} "
+                    f"space; give each of them one in `{field}_spaces`."
+                ) from None
 
     def converted(self, by_agent: Mapping[AgentID, Any], call: str) -> dict[AgentID, Any]:
         """The values, converted.
@@ -252,8 +270,6 @@ class _Crossing:
         values, converters = {}, self._converters
         try:
             for agent, value in by_agent.items():
-                if agent not in converters:
-                    converters[agent] = converter(self._space_of(agent))
                 values[agent] = converters[agent](value)
         except Misfit as misfit:
             raise self._error(agent, value, call, misfit) from None
@@ -271,26 +287,23 @@ class _Crossing:
             ) from None
 
     def _error(self, agent: AgentID, value: Any, call: str, misfit: Misfit) -> ValueError:
-        did = f"received the {self._field} {_short(value)} from {call}()" if call else ""
-        did = did or f"was to do the {self._field} {_short(value)}"
+        did = f"received the {self._field} {shown(value)} from {call}()" if call else ""
+        did = did or f"was to do the {self._field} {shown(value)}"
         where = f"its part {misfit.path}" if misfit.path else "which"
         return ValueError(
             f"{self._env}: agent {agent!r} {did}; {where} {misfit.reason}. "
-            f"The declared space is {_short(self._space_of(agent))}."
+            f"The declared space is {shown(self._space_of(agent))}."
         )
 
 
 def _name_of(env: Any) -> str:
     """The class of the environment, within a wrapper for RLlib if there is one."""
-    inner = getattr(env, "env", None) or getattr(env, "par_env", None) or env
-    return type(getattr(inner, "unwrapped", inner)).__name__
+    if isinstance(env, PettingZooMultiAgentEnv | PettingZooEnv):
+        env = env.env.unwrapped
+    elif isinstance(env, ParallelPettingZooEnv):
+        env = env.par_env.unwrapped
+    return type(env).__name__
 
 
 def _is_scalar(value: Any) -> bool:
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
-
-
-def _short(value: Any) -> str:
-    """A value for one line of a message."""
-    said = " ".join(repr(value).split())
-    return said if len(said) <= 160 else f"{said[:120]} ... {said[-30:]}"

@@ -361,6 +361,16 @@ def test_a_parallel_environment_is_named_by_its_own_class():
         env.step({"player_0": 0, "player_1": 0})
 
 
+def test_an_agent_without_a_space_is_named():
+    class Spaceless(AsTold):
+        def __init__(self, config):
+            super().__init__(config)
+            self.possible_agents = [*AGENTS, "a3"]
+
+    with pytest.raises(ValueError, match=r"^Spaceless: agent 'a3' is among its `possible_agents`"):
+        make_config().environment(Spaceless).build_algo()
+
+
 def test_environments_made_anew_are_the_ones_that_are_played():
     config = make_config(returned=changed(1, a1=5.0), at=1)
     algorithm = config.reporting(min_sample_timesteps_per_iteration=30).build_algo()
