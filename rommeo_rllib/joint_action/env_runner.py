@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,6 +47,7 @@ from rommeo_rllib.joint_action.spaces import (
     whom_each_models,
 )
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
+from rommeo_rllib.naming import shown
 from rommeo_rllib.noise import (
     NOISE,
     PolicyNoise,
@@ -135,6 +137,14 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         self.config.disable_env_checking = True
         try:
             super().make_env()
+        except TypeError as error:
+            if _is_raised_by(error, "sync_vector_multi_agent_env.py"):
+                raise ValueError(
+                    f"RLlib cannot read the spaces of {shown(self.config.env)} ({error}); allowed: "
+                    "dicts `observation_spaces` and `action_spaces` that give each of "
+                    "`possible_agents` its space."
+                ) from error
+            raise
         finally:
             self.config.num_envs_per_env_runner = per_replica
             self.config.disable_env_checking = not is_checked
@@ -395,6 +405,12 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         for episodes, stored in zip(kept, state.get(_EPISODES, ()), strict=False):
             episodes.clear()
             episodes.extend(stored)
+
+
+def _is_raised_by(error: Exception, file: str) -> bool:
+    """Whether an error comes from a file itself, not from what that has called."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return last.filename.endswith(file)
 
 
 def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:

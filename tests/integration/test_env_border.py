@@ -361,6 +361,18 @@ def test_a_parallel_environment_is_named_by_its_own_class():
         env.step({"player_0": 0, "player_1": 0})
 
 
+def test_an_environment_with_one_space_for_all_agents_is_told_what_to_give():
+    class OneSpace(AsTold):
+        def __init__(self, config):
+            super().__init__(config)
+            self.observation_spaces = self.action_spaces = None
+            self.observation_space, self.action_space = SEEN, Discrete(2)
+
+    expected = r"cannot read the spaces of OneSpace .*`observation_spaces` and `action_spaces`"
+    with pytest.raises(ValueError, match=expected):
+        make_config().environment(OneSpace).build_algo()
+
+
 def test_an_agent_without_a_space_is_named():
     class Spaceless(AsTold):
         def __init__(self, config):
