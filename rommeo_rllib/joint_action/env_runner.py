@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
-from collections import deque
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from ray.rllib.utils.metrics import (
-    EPISODE_AGENT_RETURN_MEAN,
-    EPISODE_AGENT_STEPS,
-    EPISODE_DURATION_SEC_MEAN,
-    EPISODE_LEN_MAX,
-    EPISODE_LEN_MEAN,
-    EPISODE_LEN_MIN,
-    EPISODE_MODULE_RETURN_MEAN,
-    EPISODE_RETURN_MAX,
-    EPISODE_RETURN_MEAN,
-    EPISODE_RETURN_MIN,
-    NUM_AGENT_STEPS_SAMPLED,
-    NUM_AGENT_STEPS_SAMPLED_LIFETIME,
-    NUM_ENV_STEPS_SAMPLED,
-    NUM_ENV_STEPS_SAMPLED_LIFETIME,
-    NUM_EPISODES,
-    NUM_EPISODES_LIFETIME,
-    NUM_MODULE_STEPS_SAMPLED,
-    NUM_MODULE_STEPS_SAMPLED_LIFETIME,
-    SAMPLE_TIMER,
-)
+from ray.rllib.utils.metrics import SAMPLE_TIMER
 
 from rommeo_rllib.joint_action.env_border import EnvBorder, warn_of_turns
 from rommeo_rllib.joint_action.env_guard import EnvGuard
@@ -41,7 +17,7 @@ from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
 from rommeo_rllib.joint_action.plain_sampling import samples_plainly
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replicas import REPLICAS
+from rommeo_rllib.joint_action.recent_episodes import RecentEpisodes
 from rommeo_rllib.joint_action.spaces import (
     agent_action_spaces,
     whom_each_models,
@@ -75,14 +51,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def __init__(self, config: Any, **kwargs: Any):
         self._generators: dict[str, torch.Generator] = {}
         self._groups: list[PolicyGroup] | None = None
-        # An evaluation reports all of its episodes, training the latest ones.
-        window = -(-config.metrics_num_episodes_for_smoothing // (config.num_env_runners or 1))
-        window = sys.maxsize // config.replicas if config.in_evaluation else window
-        self._recent_episodes: deque[tuple[Any, ...]] = deque(maxlen=window * config.replicas)
-        # Of each replica the latest episodes' returns (all agents') and lengths.
-        self._replica_episodes: list[deque[tuple[float, int]]] = [
-            deque(maxlen=window) for _ in range(config.replicas)
-        ]
+        self._recent_episodes = RecentEpisodes(config)
         self.last_env_steps = 0
         # RLlib's own evaluation only counts what `sample` returns. A local env runner is told when
         # that is going on; remote ones are asked by hardly anybody else.
@@ -157,7 +126,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 with self._guard.watching():
                     border.try_out()
         if self._lean_sampler is not None:  # Of the environments before.
-            self._log_lean(self._lean_sampler)
+            self._recent_episodes.count(self._lean_sampler, self.metrics)
             self._lean_sampler = None
             self._choose_way_of_sampling()
 
@@ -311,76 +280,20 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             self._needs_initial_reset = True
         return steps
 
-    def _log_lean(self, sampler: LeanSampler) -> None:
-        """RLlib's metrics since the last call; with replicas, env steps of one replica."""
-        log = self.metrics.log_value
-        env_steps, agent_steps = sampler.take_counts()
-        log(NUM_ENV_STEPS_SAMPLED, env_steps, reduce="sum")
-        log(NUM_ENV_STEPS_SAMPLED_LIFETIME, env_steps, reduce="lifetime_sum", with_throughput=True)
-        for (agent, policy), count in agent_steps.items():
-            log((NUM_AGENT_STEPS_SAMPLED, str(agent)), count, reduce="sum")
-            log((NUM_AGENT_STEPS_SAMPLED_LIFETIME, str(agent)), count, reduce="lifetime_sum")
-            log((NUM_MODULE_STEPS_SAMPLED, policy), count, reduce="sum")
-            log((NUM_MODULE_STEPS_SAMPLED_LIFETIME, policy), count, reduce="lifetime_sum")
-        for episode in sampler.take_finished():
-            log(NUM_EPISODES, 1, reduce="sum")
-            log(NUM_EPISODES_LIFETIME, 1, reduce="lifetime_sum")
-            returns = {str(agent): value for agent, value in episode.returns.items()}
-            of_policies: dict[str, float] = {}
-            for agent, value in episode.returns.items():
-                policy = episode.policies[agent]
-                of_policies[policy] = of_policies.get(policy, 0.0) + value
-            total = sum(returns.values())
-            steps = {str(agent): count for agent, count in episode.agent_steps.items()}
-            self._recent_episodes.append(
-                (episode.length, total, episode.seconds, returns, of_policies, steps)
-            )
-            if self.config.replicas > 1:
-                self._replica_episodes[episode.replica].append((total, episode.length))
-
     def get_metrics(self) -> Any:
         """RLlib's metrics since the last call, and each replica's mean return and length."""
         if self._lean_sampler is not None:
-            self._log_lean(self._lean_sampler)
-        self._log_recent_episodes()
-        if self.config.replicas > 1 and all(self._replica_episodes):
-            means = np.array([np.mean(episodes, axis=0) for episodes in self._replica_episodes])
-            for name, column in zip((EPISODE_RETURN_MEAN, EPISODE_LEN_MEAN), means.T, strict=True):
-                self.metrics.log_value((REPLICAS, name), column.tolist(), reduce="item")
+            self._recent_episodes.count(self._lean_sampler, self.metrics)
+        self._recent_episodes.log(self.metrics)
         metrics = super().get_metrics()
         if self.config.in_evaluation:
             # Each evaluation is of other weights.
-            for episodes in (self._recent_episodes, *self._replica_episodes):
-                episodes.clear()
+            self._recent_episodes.clear()
         return metrics
 
     def _log_episode_metrics(self, *summary: Any) -> None:
-        self._recent_episodes.append(summary)
-        self._log_recent_episodes()
-
-    def _log_recent_episodes(self) -> None:
-        """Means over the latest episodes, `metrics_num_episodes_for_smoothing` of them.
-
-        RLlib reports the episodes that ended since the last report only, and NaN if none did, which
-        breaks schedulers such as ASHA and PBT.
-        """
-        if not self._recent_episodes:
-            return
-        lengths, returns, seconds, *by_name = zip(*self._recent_episodes, strict=True)
-        agents, modules, agent_steps = map(_means, by_name)
-        means = {
-            EPISODE_LEN_MEAN: np.mean(lengths),
-            EPISODE_RETURN_MEAN: np.mean(returns),
-            EPISODE_DURATION_SEC_MEAN: np.mean(seconds),
-            EPISODE_AGENT_RETURN_MEAN: agents,
-            EPISODE_MODULE_RETURN_MEAN: modules,
-            EPISODE_AGENT_STEPS: agent_steps,
-        }
-        lowest = {EPISODE_LEN_MIN: min(lengths), EPISODE_RETURN_MIN: min(returns)}
-        highest = {EPISODE_LEN_MAX: max(lengths), EPISODE_RETURN_MAX: max(returns)}
-        self.metrics.log_dict(means, window=1)
-        self.metrics.log_dict(lowest, reduce="min", window=1)
-        self.metrics.log_dict(highest, reduce="max", window=1)
+        self._recent_episodes.add(summary)
+        self._recent_episodes.log(self.metrics)
 
     def _new_episode(self, env_index: int, episodes: list[Any] | None = None) -> None:
         episodes = self._ongoing_episodes if episodes is None else episodes
@@ -394,29 +307,17 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
             state[NOISE] = streams_state(self._generators)
-            state[_EPISODES] = [list(e) for e in (self._recent_episodes, *self._replica_episodes)]
+            state[_EPISODES] = self._recent_episodes.state()
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
         restore_streams(self._generators, state.get(NOISE, {}))
-        kept = (self._recent_episodes, *self._replica_episodes)
-        for episodes, stored in zip(kept, state.get(_EPISODES, ()), strict=False):
-            episodes.clear()
-            episodes.extend(stored)
+        self._recent_episodes.restore(state.get(_EPISODES, ()))
 
 
 def _is_raised_by(error: Exception, file: str) -> bool:
     """Whether an error comes from a file itself, not from what that has called."""
     *_, last = traceback.extract_tb(error.__traceback__)
     return last.filename.endswith(file)
-
-
-def _means(by_name: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each name over those dicts that have it."""
-    names = {name for values in by_name for name in values}
-    return {
-        name: float(np.mean([values[name] for values in by_name if name in values]))
-        for name in sorted(names)
-    }
