@@ -14,15 +14,15 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from pettingzoo import AECEnv, ParallelEnv
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
-from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv, PettingZooEnv
+from ray.rllib.env.wrappers.pettingzoo_env import PettingZooEnv
 from ray.util.debug import log_once
 
 from rommeo_rllib.joint_action.conversion import Convert, Misfit, check_bounds, converter
 from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.naming import shown
-from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 
 FULLY_CHECKED_CALLS = 10
 """Calls of an environment whose observations are also held against the bounds of their spaces."""
@@ -297,12 +297,9 @@ class _Crossing:
 
 
 def _name_of(env: Any) -> str:
-    """The class of the environment, within a wrapper for RLlib if there is one."""
-    if isinstance(env, PettingZooMultiAgentEnv | PettingZooEnv):
-        env = env.env.unwrapped
-    elif isinstance(env, ParallelPettingZooEnv):
-        env = env.par_env.unwrapped
-    return type(env).__name__
+    """The class of the environment, of PettingZoo's within a wrapper if it is one."""
+    inner = getattr(env, "env", None) or getattr(env, "par_env", None)
+    return type(inner.unwrapped if isinstance(inner, ParallelEnv | AECEnv) else env).__name__
 
 
 def _is_scalar(value: Any) -> bool:

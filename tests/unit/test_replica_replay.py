@@ -16,8 +16,14 @@ POLICIES = ["p_a", "p_b"]
 REPLICAS, CAPACITY, SEED = 3, 20, 5
 
 
-def steps(replica: int, length: int, start: int = 0, absent: tuple[int, ...] = ()) -> JointSteps:
-    """Random joint steps; agent "b" misses those in `absent`."""
+def steps(
+    replica: int,
+    length: int,
+    start: int = 0,
+    absent: tuple[int, ...] = (),
+    left: tuple[int, ...] = (),
+) -> JointSteps:
+    """Random joint steps; agent "b" misses those in `absent`, and has left after those in `left`."""
     rng = np.random.default_rng([replica, start])
     agents = {}
     for agent, space in SPACES.items():
@@ -32,7 +38,7 @@ def steps(replica: int, length: int, start: int = 0, absent: tuple[int, ...] = (
             rewards=rng.normal(size=len(rows)).astype(np.float32),
             next_obs=obs + 1.0,
             terminated=np.zeros(len(rows), np.float32),
-            next_acting=[{"a"} if row + 1 in absent else {"a", "b"} for row in rows],
+            next_acting=[{"a"} if row + 1 in absent or row in left else {"a", "b"} for row in rows],
         )
     return JointSteps(length, agents, replica)
 
@@ -59,14 +65,17 @@ def assert_draws_as_alone(replay: ReplicaReplay, alone, prior_window):
     return found
 
 
-def in_common(length: int, start: int) -> ReplicaSteps:
+def in_common(length: int, start: int, left: tuple[int, ...] = ()) -> ReplicaSteps:
     """The steps of all replicas, one replica's after the other."""
-    of_replicas = [steps(replica, length, start).agents for replica in range(REPLICAS)]
+    of_replicas = [steps(r, length, start, left=left).agents for r in range(REPLICAS)]
     agents = {}
     for agent in SPACES:
         columns = zip(*(of_one[agent].columns() for of_one in of_replicas), strict=True)
         joined = [np.concatenate(column) for column in columns]
-        agents[agent] = AgentTransitions(f"p_{agent}", np.arange(length), *joined)
+        acting = [one for of_one in of_replicas for one in of_one[agent].next_acting]
+        agents[agent] = AgentTransitions(
+            f"p_{agent}", np.arange(length), *joined, next_acting=acting
+        )
     return ReplicaSteps(length, REPLICAS, agents)
 
 
@@ -80,6 +89,26 @@ def test_steps_of_all_replicas_are_stored_as_those_of_each(lengths):
         state, wanted = buffer.get_state(), own.get_state()
         np.testing.assert_equal(state, wanted)
     assert_draws_as_alone(replay, alone, 4)
+
+
+def test_who_has_left_by_the_next_step_is_stored_for_all_replicas_as_for_each():
+    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    alone = [JointReplayBuffer(CAPACITY, SPACES, SEED + r) for r in range(REPLICAS)]
+    for start, left in enumerate([(), (1, 3), ()]):
+        replay.add_steps(in_common(4, start, left))
+        for replica, buffer in enumerate(alone):
+            buffer.add_steps(steps(replica, 4, start, left=left))
+    found = assert_draws_as_alone(replay, alone, None)
+    masks = found["p_a@1"]["next_opponent_mask"]
+    assert masks.shape == (8, 1)
+    drawn = replay.buffers[1].sample(["p_a"], 500)["p_a"]["next_opponent_mask"]
+    assert drawn.mean() == pytest.approx(10 / 12, abs=0.07)
+    # A buffer that is filled anew does not see what was there before.
+    fresh = JointReplayBuffer(CAPACITY, SPACES, SEED)
+    fresh.add_steps(steps(0, 6))
+    for buffer in replay.buffers:
+        buffer.set_state(fresh.get_state())
+    assert replay.sample(["p_a"], 50)["p_a@2"]["next_opponent_mask"].all()
 
 
 def test_steps_are_stored_where_each_buffer_stands_if_these_differ():
