@@ -23,7 +23,7 @@ def steps(
     absent: tuple[int, ...] = (),
     left: tuple[int, ...] = (),
 ) -> JointSteps:
-    """Random joint steps; agent "b" misses those in `absent`, and has left after those in `left`."""
+    """Random joint steps; agent "b" misses those in `absent`, and is gone after those in `left`."""
     rng = np.random.default_rng([replica, start])
     agents = {}
     for agent, space in SPACES.items():
