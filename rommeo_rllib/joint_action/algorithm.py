@@ -29,7 +29,12 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
+from rommeo_rllib.joint_action.checkpoint_manifest import (
+    check_manifest,
+    local_folder,
+    remove_manifest,
+    write_manifest,
+)
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.per_policy import check_added
@@ -389,9 +394,14 @@ class JointActionAlgorithm(Algorithm):
 
     def save_to_path(self, path: str | Path | None = None, **kwargs: Any) -> str:
         """Saves as RLlib does, and lists the files when all are written."""
+        filesystem = kwargs.get("filesystem")
+        before = None if path is None else local_folder(path, filesystem)
+        if before is not None:
+            remove_manifest(before)
         saved = super().save_to_path(path, **kwargs)
-        if _is_local(saved, kwargs):
-            write_manifest(Path(saved))
+        folder = local_folder(saved, filesystem)
+        if folder is not None:
+            write_manifest(folder)
         return saved
 
     def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
@@ -400,8 +410,9 @@ class JointActionAlgorithm(Algorithm):
         Raises:
             ValueError: if a file is missing or damaged; it names the file.
         """
-        if _is_local(path, kwargs) and kwargs.get("component") is None:
-            check_manifest(Path(path))
+        folder = local_folder(path, kwargs.get("filesystem"))
+        if folder is not None and kwargs.get("component") is None:
+            check_manifest(folder)
         super().restore_from_path(path, *args, **kwargs)
 
     def get_state(
@@ -437,7 +448,3 @@ class JointActionAlgorithm(Algorithm):
         if self.config.replicas == 1:
             return {REPLAY_BUFFER: self.replay_buffer}
         return {replica_id(REPLAY_BUFFER, r): b for r, b in enumerate(self.replay_buffers)}
-
-
-def _is_local(path: str | Path, arguments: Mapping[str, Any]) -> bool:
-    return "://" not in str(path) and arguments.get("filesystem") is None

@@ -48,11 +48,9 @@ class RecentEpisodes:
         window = -(-config.metrics_num_episodes_for_smoothing // (config.num_env_runners or 1))
         window = sys.maxsize // config.replicas if config.in_evaluation else window
         # Of each episode what RLlib's `_log_episode_metrics` is given.
-        self._summaries: deque[Sequence[Any]] = deque(maxlen=window * config.replicas)
+        self._summaries: deque[Any] = deque(maxlen=window * config.replicas)
         # Of each replica the episodes' returns (all agents') and lengths.
-        self._of_replicas: list[deque[tuple[float, int]]] = [
-            deque(maxlen=window) for _ in range(config.replicas)
-        ]
+        self._of_replicas: list[deque[Any]] = [deque(maxlen=window) for _ in range(config.replicas)]
 
     def add(self, summary: Sequence[Any]) -> None:
         """Takes in an episode of RLlib's own way of sampling."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -191,5 +192,51 @@ def test_a_damaged_replay_is_named(trained, name):
     try:
         with pytest.raises(ValueError, match=f"replay_buffer/{name}"):
             algorithm.restore_from_path(path)
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.parametrize("missing", ["learner_group", "replay_buffer", "env_runner"])
+def test_an_algorithm_is_not_made_from_a_checkpoint_that_lacks_a_part(missing, tmp_path):
+    algorithm = game_config().build_algo()
+    try:
+        algorithm.train()
+        algorithm.save_to_path(str(tmp_path))
+    finally:
+        algorithm.stop()
+    shutil.rmtree(tmp_path / missing)
+    for path in (str(tmp_path), tmp_path.as_uri()):
+        with pytest.raises(ValueError, match=f"is damaged: {missing}/.* is missing"):
+            Algorithm.from_checkpoint(path)
+
+
+def test_a_mixture_of_two_checkpoints_is_refused(tmp_path):
+    algorithm = game_config().build_algo()
+    try:
+        for name in ("one", "other"):
+            algorithm.train()
+            algorithm.save_to_path(str(tmp_path / name))
+        shutil.rmtree(tmp_path / "other" / "learner_group")
+        shutil.copytree(tmp_path / "one" / "learner_group", tmp_path / "other" / "learner_group")
+        with pytest.raises(ValueError, match="is damaged: learner_group/"):
+            algorithm.restore_from_path(str(tmp_path / "other"))
+    finally:
+        algorithm.stop()
+
+
+def test_a_save_that_is_broken_off_leaves_no_checkpoint_that_seems_whole(tmp_path, monkeypatch):
+    algorithm = game_config().build_algo()
+    try:
+        algorithm.train()
+        algorithm.save_to_path(str(tmp_path))
+
+        def fail(*args: Any, **kwargs: Any) -> None:
+            raise OSError("the disk is full")
+
+        monkeypatch.setattr(type(algorithm.replay_buffer), "save_to_path", fail)
+        with pytest.raises(OSError, match="the disk is full"):
+            algorithm.save_to_path(str(tmp_path))
+        with pytest.raises(ValueError, match="is not complete"):
+            algorithm.restore_from_path(str(tmp_path))
     finally:
         algorithm.stop()

@@ -111,7 +111,12 @@ def test_a_whole_checkpoint_is_accepted_with_files_of_others_beside_it(checkpoin
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"123", "has 3 bytes instead of 5"), (None, "is missing")]
+    ("content", "said"),
+    [
+        (b"123", "has 3 bytes instead of 5"),
+        (b"12346", "is not the file that was saved"),
+        (None, "is missing"),
+    ],
 )
 def test_a_damaged_file_is_named(checkpoint, content, said):
     file = checkpoint / "inner" / "weights"
