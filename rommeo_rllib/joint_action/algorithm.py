@@ -11,6 +11,7 @@ import gymnasium as gym
 from ray.exceptions import RayActorError
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_LEARNER_GROUP, COMPONENT_RL_MODULE
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
@@ -408,12 +409,27 @@ class JointActionAlgorithm(Algorithm):
         """Restores as RLlib does, but never in part.
 
         Raises:
-            ValueError: if a file is missing or damaged; it names the file.
+            ValueError: if a file is missing or damaged, or a stored policy is not among those of
+                this algorithm; it names the file or the policy.
         """
         folder = local_folder(path, kwargs.get("filesystem"))
         if folder is not None and kwargs.get("component") is None:
             check_manifest(folder)
+            self._refuse_unknown_policies(folder)
         super().restore_from_path(path, *args, **kwargs)
+
+    def _refuse_unknown_policies(self, folder: Path) -> None:
+        """RLlib would leave them out in silence."""
+        modules = folder / COMPONENT_LEARNER_GROUP / COMPONENT_LEARNER / COMPONENT_RL_MODULE
+        stored = {policy.name for policy in modules.iterdir() if policy.is_dir()}
+        learners = self.learner_group.foreach_learner(lambda learner: list(learner.module.keys()))
+        known = next(iter(learners)).get()
+        for policy in sorted(stored.difference(known)):
+            raise ValueError(
+                f"The checkpoint {folder} has the policy {policy!r}; this algorithm's are "
+                f"{sorted(known)}. Add it by add_module() first, or let "
+                "Algorithm.from_checkpoint() make the algorithm."
+            )
 
     def get_state(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from small import game_config, own_policy
@@ -100,3 +101,29 @@ def test_policies_of_replicas_are_neither_added_nor_removed():
             algorithm.remove_module("player_0@0")
     finally:
         algorithm.stop()
+
+
+def test_a_checkpoint_with_an_added_policy_is_restored_as_a_whole_or_refused(tmp_path):
+    algorithm, restored, other = game_config().build_algo(), None, game_config().build_algo()
+    try:
+        algorithm.train()
+        spec = RLModuleSpec.from_module(algorithm.get_module("player_0"))
+        add_newcomer(algorithm, spec, ["newcomer", "player_1"])
+        algorithm.train()
+        algorithm.save_to_path(str(tmp_path))
+        restored = Algorithm.from_checkpoint(str(tmp_path))
+        for policy in ("newcomer", "player_0", "player_1"):
+            assert not unequal(weights(algorithm, policy), weights(restored, policy))
+        groups = restored.learner_group._learner.groups
+        ids = sorted(policy for group in groups for policy in group.ids)
+        assert ids == ["newcomer", "player_0", "player_1"]
+        before = weights(restored, "newcomer")
+        result = restored.train()
+        assert unequal(weights(restored, "newcomer"), before)
+        assert result["learners"]["newcomer"]["alpha"] == pytest.approx(0.5)
+        with pytest.raises(ValueError, match="has the policy 'newcomer'; this algorithm's are"):
+            other.restore_from_path(str(tmp_path))
+    finally:
+        for one in (algorithm, restored, other):
+            if one is not None:
+                one.stop()
