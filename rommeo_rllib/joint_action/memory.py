@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -48,3 +51,16 @@ def available_memory(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
             continue
         available = min(available, max(left, 0))
     return available
+
+
+def lazy_zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of zeros whose pages the system gives as they are written to.
+
+    NumPy's own are cleared at once where the C library has freed memory at hand, as it has after
+    :func:`keep_freed_memory`.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < mmap.PAGESIZE or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return np.zeros(shape, dtype)
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(pages, dtype).reshape(shape)

@@ -12,6 +12,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rommeo_rllib.components import action_size
 from rommeo_rllib.joint_action.encoding import action_components, is_supported
+from rommeo_rllib.joint_action.memory import lazy_zeros
 from rommeo_rllib.joint_action.packing import packed_dtype, packed_shape
 from rommeo_rllib.joint_action.replay_columns import NEXT_ABSENT, TRANSITION_COLUMNS, Allocate
 from rommeo_rllib.joint_action.replay_files import ReplayFiles
@@ -72,7 +73,7 @@ class ReplayRing(ReplayFiles):
         }
         self._joiner = EpisodeJoiner()
         self._rng = np.random.default_rng(seed)
-        self._allocate = allocate or (lambda name, shape, dtype: np.zeros(shape, dtype))
+        self._allocate = allocate or (lambda name, shape, dtype: lazy_zeros(shape, dtype))
         self._columns: dict[AgentID, dict[str, np.ndarray]] = {}
         # For each agent and row the number of the policy that acted, or ABSENT.
         self._acted_by = {agent: np.full(capacity, ABSENT, np.int16) for agent in self.agents}

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 from ray.rllib.core.columns import Columns
 
+from rommeo_rllib.joint_action.memory import lazy_zeros
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import (
     NEXT_ABSENT,
@@ -169,10 +170,11 @@ class ReplicaReplay:
         shape: tuple[int, ...],
         dtype: np.dtype,
     ) -> np.ndarray:
-        # The system gives zeros a page at a time when it is first written to: not at once, and not
-        # again for a buffer that is filled anew, whose rows are written before they are read.
-        common = self._common.setdefault(name, np.zeros((replicas, *shape), dtype))
+        # Not cleared for a buffer that is filled anew: its rows are written before they are read.
+        if name not in self._common:
+            self._common[name] = lazy_zeros((replicas, *shape), dtype)
+        common = self._common[name]
         if common.shape[1:] != shape or common.dtype != dtype:
             self._is_common = False
-            return np.zeros(shape, dtype)
+            return lazy_zeros(shape, dtype)
         return common[replica]

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
-from rommeo_rllib.joint_action.memory import available_memory
+from rommeo_rllib.joint_action.memory import available_memory, keep_freed_memory
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_memory import bytes_per_env_step, check_replay_fits
 from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
@@ -48,6 +48,8 @@ def test_what_a_replay_will_need_is_known_before():
 
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_memory_is_taken_as_it_is_written_to(replicas):
+    keep_freed_memory()
+    np.ones(10_000_000)  # Freed at once, and kept by the C library.
     process = psutil.Process()
     replay = ReplicaReplay(replicas, 20_000, ACTIONS, 0, observation_spaces=OBSERVATIONS)
     before = process.memory_info().rss
