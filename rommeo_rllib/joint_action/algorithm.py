@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 from ray.exceptions import RayActorError
-from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_LEARNER_GROUP, COMPONENT_RL_MODULE
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
@@ -30,15 +27,9 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.checkpoint_manifest import (
-    check_manifest,
-    local_folder,
-    remove_manifest,
-    write_manifest,
-)
+from rommeo_rllib.joint_action.checkpointing import REPLAY_BUFFER, CheckpointedAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.per_policy import check_added
 from rommeo_rllib.joint_action.remote_sampling import RemoteSampler
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import Batch
@@ -54,19 +45,14 @@ from rommeo_rllib.joint_action.spaces import (
 from rommeo_rllib.joint_action.transitions import JointSteps, ReplicaSteps
 from rommeo_rllib.provenance import PROVENANCE, provenance
 
-REPLAY_BUFFER = "replay_buffer"
-"""Name of the replay buffer's folder in a checkpoint."""
-
 SAMPLING_LAG = "sampling_lag"
 """Key of a result: age, in env steps, of the oldest weights that acted in an iteration."""
 
 EVALUATION_AGE = "age_in_iterations"
 """Key of `evaluation` in a result: how many iterations ago that was measured."""
 
-UPDATE_DEBT, LAST_EPISODES = "update_debt", "last_episodes"
 
-
-class JointActionAlgorithm(Algorithm):
+class JointActionAlgorithm(CheckpointedAlgorithm):
     """Sample, store joint transitions, update, hand the weights back."""
 
     config: JointActionConfig
@@ -80,7 +66,12 @@ class JointActionAlgorithm(Algorithm):
         """
         # RLlib calls `on_algorithm_init` at the end of its own setup, and a user's callback may
         # restore a checkpoint: what that needs is made when it is first asked for.
-        for name in ("_replay", "_remote_sampler", "_opponent_observation_spaces"):
+        for name in (
+            "_replay",
+            "_remote_sampler",
+            "_opponent_observation_spaces",
+            "_policy_changes",
+        ):
             self.__dict__.pop(name, None)
         # Gradient steps that are due; a fraction is carried over to the next env steps.
         self._update_debt = 0.0
@@ -188,40 +179,6 @@ class JointActionAlgorithm(Algorithm):
         )
         if self._policies_are_shared:
             self.env_runner.share(self.learner_group._learner.groups)
-
-    def add_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
-        """Adds a policy, as RLlib does; it takes part from the next episodes on.
-
-        Raises:
-            ValueError: with replicas, whose policies cannot be changed; or for a setting in
-                `config_overrides` in which policies may not differ.
-        """
-        self._refuse_replicas("add_module")
-        check_added(self.config, module_id, kwargs.get("config_overrides"))
-        spec = super().add_module(module_id, *args, **kwargs)
-        self._policies_have_changed()
-        return spec
-
-    def remove_module(self, *args: Any, **kwargs: Any) -> Any:
-        """Removes a policy, as RLlib does; map its agents to another one.
-
-        Raises:
-            ValueError: with replicas, whose policies cannot be changed.
-        """
-        self._refuse_replicas("remove_module")
-        spec = super().remove_module(*args, **kwargs)
-        self._policies_have_changed()
-        return spec
-
-    def _refuse_replicas(self, method: str) -> None:
-        if self.config.replicas > 1:
-            raise ValueError(f"`replicas` is {self.config.replicas}; allowed for {method}(): 1.")
-
-    def _policies_have_changed(self) -> None:
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.foreach_env_runner(lambda env_runner: env_runner.follow_policies())
-        self._share_policies()
 
     def __repr__(self) -> str:
         # RLlib's own fails where the constructor did, and so hides the reason.
@@ -383,82 +340,6 @@ class JointActionAlgorithm(Algorithm):
         if callable(to_train):
             return sorted(policy for policy in self.config.policies if to_train(policy, None))
         return sorted(to_train)
-
-    # Checkpoints: beside RLlib's components, the replay buffer and the updates that are due.
-
-    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """RLlib's components, and the replay buffers if they are to be stored."""
-        components = super().get_checkpointable_components()
-        if self.config.store_buffer_in_checkpoints:
-            components += self._named_replay_buffers().items()
-        return components
-
-    def save_to_path(self, path: str | Path | None = None, **kwargs: Any) -> str:
-        """Saves as RLlib does, and lists the files when all are written."""
-        filesystem = kwargs.get("filesystem")
-        before = None if path is None else local_folder(path, filesystem)
-        if before is not None:
-            remove_manifest(before)
-        saved = super().save_to_path(path, **kwargs)
-        folder = local_folder(saved, filesystem)
-        if folder is not None:
-            write_manifest(folder)
-        return saved
-
-    def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Restores as RLlib does, but never in part.
-
-        Raises:
-            ValueError: if a file is missing or damaged, or a stored policy is not among those of
-                this algorithm; it names the file or the policy.
-        """
-        folder = local_folder(path, kwargs.get("filesystem"))
-        if folder is not None and kwargs.get("component") is None:
-            check_manifest(folder)
-            self._refuse_unknown_policies(folder)
-        super().restore_from_path(path, *args, **kwargs)
-
-    def _refuse_unknown_policies(self, folder: Path) -> None:
-        """RLlib would leave them out in silence."""
-        modules = folder / COMPONENT_LEARNER_GROUP / COMPONENT_LEARNER / COMPONENT_RL_MODULE
-        stored = {policy.name for policy in modules.iterdir() if policy.is_dir()}
-        learners = self.learner_group.foreach_learner(lambda learner: list(learner.module.keys()))
-        known = next(iter(learners)).get()
-        for policy in sorted(stored.difference(known)):
-            raise ValueError(
-                f"The checkpoint {folder} has the policy {policy!r}; this algorithm's are "
-                f"{sorted(known)}. Add it by add_module() first, or let "
-                "Algorithm.from_checkpoint() make the algorithm."
-            )
-
-    def get_state(
-        self,
-        components: str | Collection[str] | None = None,
-        *,
-        not_components: str | Collection[str] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """RLlib's state, the replay buffers' and the updates that are due."""
-        state = super().get_state(components, not_components=not_components, **kwargs)
-        if self.config.store_buffer_in_checkpoints:
-            for name, buffer in self._named_replay_buffers().items():
-                if self._check_component(name, components, not_components):
-                    state[name] = buffer.get_state()
-        state[UPDATE_DEBT] = self._update_debt
-        state[LAST_EPISODES] = self._last_episodes
-        return state
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Takes up a state of :meth:`get_state`."""
-        if not self._samples_locally:
-            # What is under way was begun in another life.
-            self._remote_sampler.drop()
-        super().set_state(state)
-        for name, buffer in self._named_replay_buffers().items():
-            if name in state:
-                buffer.set_state(state[name])
-        self._update_debt = state.get(UPDATE_DEBT, 0.0)
-        self._last_episodes = state.get(LAST_EPISODES, {})
 
     def _named_replay_buffers(self) -> dict[str, JointReplayBuffer]:
         if self.config.replicas == 1:

@@ -8,75 +8,97 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import pyarrow.fs
 
 MANIFEST = "files.json"
 
+FileSystem: TypeAlias = pyarrow.fs.FileSystem
+
 _BLOCK = 1 << 20
 
 
-def local_folder(path: str | Path, filesystem: Any = None) -> Path | None:
-    """The folder of a checkpoint; None if it is not on this machine's own file system.
+def located(path: str | Path, filesystem: FileSystem | None = None) -> tuple[FileSystem, Path]:
+    """The file system in which a path or URI lies, and its path there.
 
     Args:
         path: a path, or a URI such as "file:///runs/1".
         filesystem: pyarrow's, in which `path` is, if it is given.
     """
-    if filesystem is None and "://" not in str(path):
-        return Path(path)
-    if filesystem is None:
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(str(path))
-    return Path(path) if isinstance(filesystem, pyarrow.fs.LocalFileSystem) else None
+    if filesystem is not None:
+        return filesystem, Path(path)
+    if "://" in str(path):
+        filesystem, inside = FileSystem.from_uri(str(path))
+        return filesystem, Path(inside)
+    return pyarrow.fs.LocalFileSystem(), Path(path).expanduser().absolute()
 
 
-def remove_manifest(folder: Path) -> None:
+def remove_manifest(folder: Path, filesystem: FileSystem | None = None) -> None:
     """Marks a checkpoint as unfinished; to be called before it is written over."""
-    (folder / MANIFEST).unlink(missing_ok=True)
+    filesystem, folder = located(folder, filesystem)
+    file = (folder / MANIFEST).as_posix()
+    if filesystem.get_file_info(file).type != pyarrow.fs.FileType.NotFound:
+        filesystem.delete_file(file)
 
 
-def write_manifest(folder: Path) -> None:
+def write_manifest(folder: Path, filesystem: FileSystem | None = None) -> None:
     """Lists all files in `folder` with sizes and hashes; to be called when all are written."""
+    filesystem, folder = located(folder, filesystem)
     files = {
-        file.relative_to(folder).as_posix(): {
-            "bytes": file.stat().st_size,
-            "sha256": _sha256(file),
-        }
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != MANIFEST
+        name: {"bytes": size, "sha256": _sha256(filesystem, folder / name)}
+        for name, size in _sizes(filesystem, folder).items()
+        if name != MANIFEST
     }
-    unfinished = folder / f"{MANIFEST}.unfinished"
-    unfinished.write_text(json.dumps(files, indent=2) + "\n")
-    os.replace(unfinished, folder / MANIFEST)
+    unfinished = (folder / f"{MANIFEST}.unfinished").as_posix()
+    with filesystem.open_output_stream(unfinished) as opened:
+        opened.write((json.dumps(files, indent=2) + "\n").encode())
+    filesystem.move(unfinished, (folder / MANIFEST).as_posix())
 
 
-def check_manifest(folder: Path) -> None:
+def check_manifest(
+    folder: Path, filesystem: FileSystem | None = None, component: str | None = None
+) -> None:
     """Compares the files in `folder` with their list.
 
+    Args:
+        folder: the checkpoint's.
+        filesystem: where it lies; None for this machine's own.
+        component: a folder in it whose files alone are compared.
+
     Raises:
-        ValueError: if a file is missing or is not the one that was saved, or there is no list since
-            writing was not finished; it names the file.
+        ValueError: if a file is missing, is not the one that was saved or does not belong there, or
+            there is no list since writing was not finished; it names the file.
     """
+    filesystem, folder = located(folder, filesystem)
     try:
+        with filesystem.open_input_stream((folder / MANIFEST).as_posix()) as opened:
+            content = json.loads(opened.read())
         files = {
-            name: (int(listed["bytes"]), str(listed["sha256"]))
-            for name, listed in json.loads((folder / MANIFEST).read_text()).items()
+            name: (int(listed["bytes"]), str(listed["sha256"])) for name, listed in content.items()
         }
+        if not files:
+            raise ValueError("it is empty")
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(
             f"The checkpoint {folder} is not complete: it lacks a readable {MANIFEST}, which is "
             "written last. Restore from an earlier one."
         ) from error
-    for name, (size, digest) in files.items():
-        file = folder / name
-        if not file.is_file():
+    sizes = _sizes(filesystem, folder)
+    inside = "" if component is None else f"{component}/"
+    # Beside the components' folders others may put what they like, as Tune does.
+    strangers = {name: None for name in sizes if "/" in name and name not in files}
+    for name, listed in (files | strangers).items():
+        if not name.startswith(inside):
+            continue
+        if listed is None:
+            what = "does not belong to it"
+        elif name not in sizes:
             what = "is missing"
-        elif file.stat().st_size != size:
-            what = f"has {file.stat().st_size} bytes instead of {size}"
-        elif _sha256(file) != digest:
+        elif sizes[name] != listed[0]:
+            what = f"has {sizes[name]} bytes instead of {listed[0]}"
+        elif _sha256(filesystem, folder / name) != listed[1]:
             what = "is not the file that was saved"
         else:
             continue
@@ -85,9 +107,35 @@ def check_manifest(folder: Path) -> None:
         )
 
 
-def _sha256(file: Path) -> str:
+def check_component(path: Path, component: str, filesystem: FileSystem | None = None) -> None:
+    """As :func:`check_manifest`, for a component's folder in a checkpoint that has a list.
+
+    Raises:
+        ValueError: as there.
+    """
+    filesystem, path = located(path, filesystem)
+    parts = PurePosixPath(component).parts
+    if path.parts[-len(parts) :] != parts:
+        return
+    folder = path.parents[len(parts) - 1]
+    listed = filesystem.get_file_info((folder / MANIFEST).as_posix())
+    if listed.type != pyarrow.fs.FileType.NotFound:
+        check_manifest(folder, filesystem, component)
+
+
+def _sizes(filesystem: FileSystem, folder: Path) -> dict[str, int]:
+    """Bytes of all files in a folder and below it, by their path in it."""
+    selector = pyarrow.fs.FileSelector(folder.as_posix(), recursive=True, allow_not_found=True)
+    return {
+        PurePosixPath(info.path).relative_to(folder.as_posix()).as_posix(): info.size
+        for info in sorted(filesystem.get_file_info(selector), key=lambda info: info.path)
+        if info.is_file
+    }
+
+
+def _sha256(filesystem: FileSystem, file: Path) -> str:
     digest = hashlib.sha256()
-    with file.open("rb") as opened:
+    with filesystem.open_input_stream(file.as_posix()) as opened:
         while block := opened.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

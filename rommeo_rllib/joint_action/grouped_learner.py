@@ -13,7 +13,7 @@ from torch import Generator
 from torch.optim import Optimizer
 
 from rommeo_rllib.joint_action.memory import keep_freed_memory
-from rommeo_rllib.joint_action.optimizer_state import POLICIES, network_states, take_up
+from rommeo_rllib.joint_action.optimizer_state import POLICIES, groups_in, network_states, take_up
 from rommeo_rllib.joint_action.per_policy import overrides_of
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import replica_order
@@ -72,15 +72,38 @@ class GroupedLearner(TorchLearner):
         """Removes a policy; optimizers of those that were computed with it start afresh."""
         affected = [group for group in self._groups if module_id in group.ids]
         for group in affected:
-            self._groups.remove(group)
-            for name in self._module_optimizers.pop(group.ids[0]):
-                optimizer = self._named_optimizers.pop(name)
-                for parameter in self._optimizer_parameters.pop(optimizer):
-                    self._params.pop(parameter, None)
-                self._learning_rates.pop(optimizer)
+            self._forget(group)
+        self._generators.pop(module_id, None)
         spec = super().remove_module(module_id, **kwargs)
         self._add_groups(i for group in affected for i in group.ids if i != module_id)
         return spec
+
+    def _forget(self, group: PolicyGroup) -> None:
+        self._groups.remove(group)
+        for name in self._module_optimizers.pop(group.ids[0]):
+            optimizer = self._named_optimizers.pop(name)
+            for parameter in self._optimizer_parameters.pop(optimizer):
+                self._params.pop(parameter, None)
+            self._learning_rates.pop(optimizer)
+
+    def _regroup(self, stored: Iterable[Iterable[str]]) -> None:
+        """Groups policies as they were, as far as they can be: a group counts its steps together.
+
+        Args:
+            stored: the groups' policies.
+        """
+        learning = {i for i, m in self.module.items() if isinstance(m, JointActionPolicy)}
+        wanted = [[i for i in ids if i in learning] for ids in stored]
+        wanted.append(sorted(learning.difference(*wanted), key=replica_order))
+        wanted = [ids for ids in wanted if ids]
+        if wanted == [group.ids for group in self._groups]:
+            return
+        generators = self._generators
+        for group in list(self._groups):
+            self._forget(group)
+        for ids in wanted:
+            self._add_groups(ids)
+        self._generators |= generators
 
     def _add_groups(self, module_ids: Iterable[str], *, added: bool = False) -> None:
         # Opponents of another kind do not learn here.
@@ -148,13 +171,10 @@ class GroupedLearner(TorchLearner):
         """
 
     def _set_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Takes up what is stored of each policy's networks, however these are grouped here."""
+        """Takes up what is stored of each policy's networks."""
         stored = network_states(state)
         known = {module_id for module_id, _ in stored}
-        grouped = {module_id for group in self._groups for module_id in group.ids}
-        added = [i for i in known - grouped if i in self.module]
-        if added:
-            self._add_groups(added, added=True)
+        self._regroup(groups_in(state))
         for group in self._groups:
             optimizer = self.get_optimizer(group.ids[0])
             take_up(optimizer, stored)

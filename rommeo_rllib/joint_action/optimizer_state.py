@@ -50,21 +50,57 @@ def network_states(stored: Mapping[str, Any]) -> NetworkStates:
     return found
 
 
+def groups_in(stored: Mapping[str, Any]) -> list[list[str]]:
+    """The policies of each optimizer: those that were computed together."""
+    groups = [optimizer["state"]["param_groups"] for optimizer in stored.values()]
+    return [list(networks[0][POLICIES]) for networks in groups if networks]
+
+
 def take_up(optimizer: Optimizer, states: NetworkStates) -> None:
     """Gives an optimizer the states of its policies' networks; one without begins afresh.
 
     Policies that are computed together count their steps together: the greatest number counts.
+
+    Raises:
+        ValueError: if a state is of a network of another shape, before anything is changed.
     """
     own = optimizer.state_dict()
     loaded = {}
-    for network in own["param_groups"]:
+    for network, held in zip(own["param_groups"], optimizer.param_groups, strict=True):
         policies = network[POLICIES]
         of_policies = [states.get((policy, network["name"])) for policy in policies]
+        for policy, one in zip(policies, of_policies, strict=True):
+            _check_shapes(policy, network["name"], one, held["params"], len(policies) > 1)
         for place, number in enumerate(network["params"]):
             rows = [None if one is None else one[place] for one in of_policies]
             if any(row is not None for row in rows):
                 loaded[number] = _joined(rows)
     optimizer.load_state_dict({**own, "state": loaded})
+
+
+def _check_shapes(
+    policy: str,
+    name: str,
+    states: Sequence[ParameterState | None] | None,
+    parameters: Sequence[Tensor],
+    stacked: bool,
+) -> None:
+    """An optimizer that is fused would read and write past the ends of tensors of other shapes."""
+    if states is None:
+        return
+    own = [tuple(p.shape[1:] if stacked else p.shape) for p in parameters]
+    stored = [
+        {tuple(value.shape) for key, value in (state or {}).items() if key != _STEP}
+        for state in states
+    ]
+    fits = len(own) == len(stored) and all(
+        shapes <= {shape} for shape, shapes in zip(own, stored, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"The stored state of the optimizer of {policy!r}'s network {name!r} is of another "
+            f"network: here its parameters are {own}. Build it as it was when it was saved."
+        )
 
 
 def _row(state: Mapping[str, Any], row: int, *, stacked: bool) -> ParameterState:

@@ -12,6 +12,7 @@ from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from small import game_config, own_policy
 
 from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.joint_action.optimizer_state import network_states
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -103,27 +104,162 @@ def test_policies_of_replicas_are_neither_added_nor_removed():
         algorithm.stop()
 
 
-def test_a_checkpoint_with_an_added_policy_is_restored_as_a_whole_or_refused(tmp_path):
-    algorithm, restored, other = game_config().build_algo(), None, game_config().build_algo()
+def added(algorithm: Any) -> None:
+    spec = RLModuleSpec.from_module(algorithm.get_module("player_0"))
+    add_newcomer(algorithm, spec, ["newcomer", "player_1"])
+
+
+def added_and_player_0_removed(algorithm: Any) -> None:
+    added(algorithm)
+    algorithm.train()
+    algorithm.remove_module(
+        "player_0",
+        new_agent_to_module_mapping_fn=newcomer_plays_first,
+        new_should_module_be_updated=["newcomer", "player_1"],
+    )
+
+
+def player_0_replaced(algorithm: Any, hidden: int = 8) -> None:
+    spec = RLModuleSpec.from_module(algorithm.get_module("player_0"))
+    spec.model_config = {**spec.model_config, "fcnet_hiddens": [hidden]}
+    added_and_player_0_removed(algorithm)
+    algorithm.train()
+    algorithm.add_module(
+        "player_0",
+        spec,
+        new_agent_to_module_mapping_fn=own_policy,
+        new_should_module_be_updated=["newcomer", "player_0", "player_1"],
+    )
+
+
+def player_0_replaced_by_another_network(algorithm: Any) -> None:
+    player_0_replaced(algorithm, hidden=16)
+
+
+def made_from_it(algorithm: Any, path: str) -> Any:
+    return Algorithm.from_checkpoint(path)
+
+
+def restored_into_a_new_one(algorithm: Any, path: str) -> Any:
+    other = game_config().build_algo()
+    other.restore_from_path(path)
+    return other
+
+
+def restored_into_one_that_has_trained(algorithm: Any, path: str) -> Any:
+    other = game_config().build_algo()
+    for _ in range(5):
+        other.train()
+    other.set_state(algorithm.get_state())
+    return other
+
+
+def learned(algorithm: Any) -> dict[Any, Any]:
+    """Groups, weights, optimizers' states and who plays and learns."""
+    learner = algorithm.learner_group._learner
+    states = network_states(learner.get_state(components="optimizer")["optimizer"])
+    found: dict[Any, Any] = {
+        "groups": [group.ids for group in learner.groups],
+        "playing": [algorithm.config.policy_mapping_fn(f"player_{i}") for i in (0, 1)],
+        "learning": algorithm._policies_to_train(),
+        "overrides": dict(algorithm.config.algorithm_config_overrides_per_module),
+    }
+    for policy, module in learner.module.items():
+        found |= {(policy, name): value.clone() for name, value in module.state_dict().items()}
+    for network, parameters in states.items():
+        for number, state in enumerate(parameters):
+            found |= {(*network, number, name): value for name, value in (state or {}).items()}
+    for policy, module in algorithm.env_runner.module.items():
+        for name, value in module.policy_network.state_dict().items():
+            found["acting", policy, name] = value.clone()
+    return found
+
+
+def assert_the_same(one: dict[Any, Any], other: dict[Any, Any]) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, other[key]), key
+        else:
+            assert value == other[key], key
+
+
+@pytest.mark.parametrize(
+    "restore", [made_from_it, restored_into_a_new_one, restored_into_one_that_has_trained]
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        added,
+        added_and_player_0_removed,
+        player_0_replaced,
+        player_0_replaced_by_another_network,
+    ],
+)
+def test_policies_that_came_and_went_are_restored_and_go_on_bit_by_bit(change, restore, tmp_path):
+    algorithm, restored = game_config().build_algo(), None
     try:
         algorithm.train()
-        spec = RLModuleSpec.from_module(algorithm.get_module("player_0"))
-        add_newcomer(algorithm, spec, ["newcomer", "player_1"])
+        change(algorithm)
         algorithm.train()
-        algorithm.save_to_path(str(tmp_path))
-        restored = Algorithm.from_checkpoint(str(tmp_path))
-        for policy in ("newcomer", "player_0", "player_1"):
-            assert not unequal(weights(algorithm, policy), weights(restored, policy))
-        groups = restored.learner_group._learner.groups
-        ids = sorted(policy for group in groups for policy in group.ids)
-        assert ids == ["newcomer", "player_0", "player_1"]
-        before = weights(restored, "newcomer")
-        result = restored.train()
-        assert unequal(weights(restored, "newcomer"), before)
-        assert result["learners"]["newcomer"]["alpha"] == pytest.approx(0.5)
-        with pytest.raises(ValueError, match="has the policy 'newcomer'; this algorithm's are"):
-            other.restore_from_path(str(tmp_path))
+        restored = restore(algorithm, algorithm.save_to_path(str(tmp_path)))
+        assert_the_same(learned(algorithm), learned(restored))
+        before = learned(restored)
+        algorithm.train()
+        restored.train()
+        assert_the_same(learned(algorithm), learned(restored))
+        assert unequal({k: v for k, v in before.items() if k[0] == "newcomer"}, learned(restored))
     finally:
-        for one in (algorithm, restored, other):
+        for one in (algorithm, restored):
             if one is not None:
                 one.stop()
+
+
+def test_an_earlier_checkpoint_takes_back_what_was_added_since(tmp_path):
+    algorithm = game_config().build_algo()
+    try:
+        algorithm.train()
+        algorithm.save_to_path(str(tmp_path))
+        before = learned(algorithm)
+        player_0_replaced_by_another_network(algorithm)
+        algorithm.train()
+        algorithm.restore_from_path(str(tmp_path))
+        assert_the_same(before, learned(algorithm))
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.parametrize("through", ["path", "state"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_config": {"fcnet_hiddens": [16]}}, "policy 'player_0' does not fit .*`.*` is"),
+        ({"policies": {"player_0", "player_1", "x"}}, "lacks the policy 'x'"),
+        ({"policies": {"player_0"}}, "has the policy 'player_1'"),
+    ],
+)
+def test_what_cannot_be_restored_is_refused_before_anything_is_changed(
+    change, said, through, tmp_path
+):
+    config = game_config()
+    if "policies" in change:
+        mapping = own_policy if len(change["policies"]) > 1 else player_0_only
+        config.multi_agent(policies=change["policies"], policy_mapping_fn=mapping)
+    else:
+        config.rl_module(**change)
+    algorithm, other = game_config().build_algo(), config.build_algo()
+    try:
+        algorithm.train()
+        path = algorithm.save_to_path(str(tmp_path))
+        before = learned(other)
+        restore = other.restore_from_path if through == "path" else other.set_state
+        with pytest.raises(ValueError, match=said):
+            restore(path if through == "path" else algorithm.get_state())
+        assert_the_same(before, learned(other))
+    finally:
+        algorithm.stop()
+        other.stop()
+
+
+def player_0_only(*args: Any, **kwargs: Any) -> str:
+    return "player_0"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.fs
 import pytest
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -240,3 +241,93 @@ def test_a_save_that_is_broken_off_leaves_no_checkpoint_that_seems_whole(tmp_pat
             algorithm.restore_from_path(str(tmp_path))
     finally:
         algorithm.stop()
+
+
+def as_uri(path: Path) -> dict[str, Any]:
+    return {"path": path.as_uri()}
+
+
+def by_pyarrow(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "filesystem": pyarrow.fs.LocalFileSystem()}
+
+
+def by_a_part_of_a_filesystem(path: Path) -> dict[str, Any]:
+    within = pyarrow.fs.SubTreeFileSystem(str(path.parent), pyarrow.fs.LocalFileSystem())
+    return {"path": path.name, "filesystem": within}
+
+
+FLIPPED = r"player_0/module_state\.pkl is not the file that was saved"
+
+
+def flip_a_bit(checkpoint: Path) -> None:
+    (file,) = (checkpoint / "learner_group").rglob("player_0/module_state.pkl")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("where", [as_uri, by_pyarrow, by_a_part_of_a_filesystem])
+def test_each_way_of_loading_restores_weights_and_refuses_a_flipped_bit(where, trained, tmp_path):
+    algorithm, _ = trained
+    folder = tmp_path / "saved"
+    algorithm.save_to_path(**where(folder))
+    other = config().env_runners(num_env_runners=1).build_algo()
+    try:
+        other.restore_from_path(**where(folder))
+        for policy in POLICIES:
+            assert_equal_tensors(
+                policy_of(algorithm, policy).state_dict(), policy_of(other, policy).state_dict()
+            )
+            (acting,) = other.env_runner_group.foreach_env_runner(
+                lambda runner, policy=policy: runner.module[policy].policy_network.state_dict(),
+                local_env_runner=False,
+            )
+            assert_equal_tensors(
+                dict(acting), dict(policy_of(algorithm, policy).policy_network.state_dict())
+            )
+        flip_a_bit(folder)
+        with pytest.raises(ValueError, match=FLIPPED):
+            other.restore_from_path(**where(folder))
+        with pytest.raises(ValueError, match=FLIPPED):
+            Algorithm.from_checkpoint(**where(folder))
+        component = "learner_group/learner/rl_module/player_0"
+        inside = where(folder)
+        inside["path"] += f"/{component}"
+        with pytest.raises(ValueError, match=FLIPPED):
+            other.restore_from_path(**inside, component=component)
+    finally:
+        other.stop()
+
+
+def test_remote_env_runners_act_with_the_weights_of_an_earlier_checkpoint(tmp_path):
+    algorithm = game_config().env_runners(num_env_runners=1).build_algo()
+    try:
+        algorithm.train()
+        path = algorithm.save_to_path(str(tmp_path))
+        state = algorithm.get_state()
+        expected = acting_weights(algorithm)
+        for restore in (
+            lambda: algorithm.restore_from_path(path),
+            lambda: algorithm.set_state(state),
+        ):
+            algorithm.train()
+            assert not np.array_equal(acting_weights(algorithm), expected)
+            restore()
+            np.testing.assert_array_equal(acting_weights(algorithm), expected)
+    finally:
+        algorithm.stop()
+
+
+def acting_weights(algorithm: ROMMEOAC) -> np.ndarray:
+    """Of player_0 at the remote env runner."""
+    (found,) = algorithm.env_runner_group.foreach_env_runner(
+        lambda runner: (
+            torch.nn.utils.parameters_to_vector(
+                runner.module["player_0"].policy_network.parameters()
+            )
+            .detach()
+            .numpy()
+        ),
+        local_env_runner=False,
+    )
+    return found
