@@ -23,6 +23,7 @@ from rommeo_rllib.commands.parsing import parse
 from rommeo_rllib.commands.report import Report
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.train import Train
+from rommeo_rllib.naming import printable
 
 # Commands, and groups of commands, by name.
 COMMANDS: dict[str, Any] = {
@@ -71,7 +72,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
 
 
 def _end(errors: Console, message: str, status: int) -> NoReturn:
-    message = message.removeprefix("rommeo: ")
+    message = printable(message.removeprefix("rommeo: "))
     start = "" if message.startswith("rommeo ") else "rommeo: "
     errors.print(f"{start}{message}", style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(status)

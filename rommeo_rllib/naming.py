@@ -16,6 +16,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 
+def printable(text: object) -> str:
+    """A text from somebody's file without codes that command a terminal, which show as "\\x1b"."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """ " Did you mean 'x'?" with the nearest of `allowed`, or an empty text if none is near."""
     nearest = difflib.get_close_matches(str(name), list(allowed), n=1)

@@ -33,7 +33,7 @@ class CrossPlay:
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(metavar="CHECKPOINT CHECKPOINT ...", help_behavior_hint="(required)"),
     ]
-    """The checkpoints' folders, two or more."""
+    """Folders of checkpoints or bundles, two or more."""
 
     episodes: int = 10
     """Number of episodes of each pair."""
@@ -49,6 +49,13 @@ class CrossPlay:
 
     json: options.OptionalFile = None
     """File for the matrix: one object a pair."""
+
+    config: options.ConfigFile = None
+    """The configuration they were trained with, a name or Python file, where bundles do not say how
+    to make the environment."""
+
+    trust: bool = False
+    """Read pickled objects, which run whatever code they name: for files of people you trust."""
 
     load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""
@@ -80,8 +87,11 @@ class CrossPlay:
     def _play(self, row: str, column: str) -> Interval:
         from rommeo_rllib.deployment.matches import Stage
 
-        others = [str(agent) for agent in Stage(row).agents[1:]] if row != column else []
-        stage = Stage(row, dict.fromkeys(others, column))
+        given = None if self.config is None else configurations.load(self.config).config
+        stage = Stage(row, config=given, trust=self.trust)
+        if row != column:
+            others = [str(agent) for agent in stage.agents[1:]]
+            stage = Stage(row, dict.fromkeys(others, column), config=given, trust=self.trust)
         match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
         return bootstrap_mean([sum(episode.values()) for episode in match.returns])
 

@@ -28,12 +28,12 @@ _WHO = tyro.conf.arg(metavar="AGENT=WHO", help_behavior_hint="(default: the chec
 class Evaluate:
     """Play a checkpoint's game and report each agent's return with its 95 % interval.
 
-    Starts no Ray. Only use checkpoints that you trust: RLlib stores parts of them as pickled
-    objects.
+    Starts no Ray. Reads the checkpoint's bundle, and runs no code from it; what is in no bundle is
+    read with --trust only.
     """
 
     checkpoint: options.Checkpoint
-    """The checkpoint's folder."""
+    """Folder of a checkpoint or bundle."""
 
     opponent: Annotated[tuple[str, ...], tyro.conf.UseAppendAction, _WHO] = field(
         default_factory=tuple
@@ -59,6 +59,13 @@ class Evaluate:
     json: options.OptionalFile = None
     """File for the returns: one object an episode."""
 
+    config: options.ConfigFile = None
+    """The configuration it was trained with, a name or Python file, where the bundle does not say
+    how to make the environment."""
+
+    trust: bool = False
+    """Read pickled objects, which run whatever code they name: for files of people you trust."""
+
     load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""
 
@@ -73,17 +80,23 @@ class Evaluate:
         import_ray_quietly()
         if self.load is not None:
             configurations.import_file(str(self.load))
-        from rommeo_rllib.deployment.checkpoints import load_config
         from rommeo_rllib.deployment.matches import Stage
 
+        given = None if self.config is None else configurations.load(self.config).config
         try:
-            config = load_config(self.checkpoint)
-            if self.gif is not None:
-                config.env_config = {"render_mode": "rgb_array", **config.env_config}
-            configurations.apply_settings(config, self.set)
             stage = Stage(
-                self.checkpoint, _pairs(self.opponent), replica=self.replica, config=config
+                self.checkpoint,
+                _pairs(self.opponent),
+                replica=self.replica,
+                config=given,
+                trust=self.trust,
             )
+            if self.gif is not None:
+                stage.config.env_config = {
+                    "render_mode": "rgb_array",
+                    **stage.config.env_config,
+                }
+            configurations.apply_settings(stage.config, self.set)
             match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
             if self.gif is not None:
                 recorded = stage.play(1, explore=self.explore, seed=self.seed, record=True)

@@ -16,15 +16,19 @@ from rommeo_rllib.commands.tuning import import_ray_quietly
 
 @dataclass
 class Export:
-    """Write a policy of a checkpoint as a torch.export or ONNX program, or its weights.
+    """Write a policy of a checkpoint as a torch.export or ONNX program, its weights, or a bundle.
 
-    Only use checkpoints that you trust: RLlib stores parts of them as pickled objects.
+    Reads the checkpoint's bundle, and runs no code from it; a policy that is in no bundle is read
+    with --trust only.
     """
 
     checkpoint: options.Checkpoint
-    """The checkpoint's folder."""
+    """Folder of a checkpoint or bundle."""
 
-    policy: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="POLICY")]
+    policy: Annotated[
+        tyro.conf.Positional[str],
+        tyro.conf.arg(metavar="POLICY", help_behavior_hint="(needed for all but --bundle)"),
+    ] = ""
     """The policy's id."""
 
     program: options.OptionalFile = None
@@ -35,21 +39,40 @@ class Export:
     """File for the same in the ONNX format; needs the extra "export"."""
 
     weights: options.OptionalFile = None
-    """File for all parameters in the safetensors format; needs the extra "export"."""
+    """File for all parameters in the safetensors format."""
+
+    bundle: options.OptionalFile = None
+    """Folder for a bundle of all policies: what `Player.from_bundle` and `rommeo evaluate` need, as
+    JSON and safetensors, for people who do not know you."""
+
+    trust: bool = False
+    """Read pickled objects, which run whatever code they name: for files of people you trust."""
 
     def run(self, console: Console) -> None:
         """Writes what was asked for."""
         files = (self.program, self.onnx, self.weights)
-        if not any(files):
-            raise UsageError("Nothing to write: give --program, --onnx or --weights, and a FILE.")
+        if not any((*files, self.bundle)):
+            raise UsageError(
+                "Nothing to write: give --program, --onnx, --weights or --bundle, and a FILE."
+            )
+        if any(files) and not self.policy:
+            raise UsageError("Which policy? Give its id after the checkpoint.")
         import_ray_quietly()
         # torch misses torchvision, which no policy needs, in a line for each of its operators.
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        from rommeo_rllib.deployment.bundles import copy_bundle
+        from rommeo_rllib.deployment.checkpoints import Trained
         from rommeo_rllib.deployment.export import export_onnx, export_program, save_weights
-        from rommeo_rllib.deployment.player import Player
+        from rommeo_rllib.deployment.player import Player, player_of
 
         try:
-            policy = Player.from_checkpoint(self.checkpoint, self.policy).policy
+            if self.bundle is not None:
+                copy_bundle(self.checkpoint, self.bundle)
+                console.print(f"Written: {self.bundle}", soft_wrap=True, markup=False)
+            if not any(files):
+                return
+            trained = Trained(self.checkpoint, trust=self.trust)
+            policy = player_of(trained, self.policy, kind=Player).policy
         except ValueError as error:
             raise UsageError(str(error)) from error
         for file, write in zip(files, (export_program, export_onnx, save_weights), strict=True):
@@ -59,4 +82,4 @@ class Export:
                     write(policy, file)
                 except ModuleNotFoundError as error:
                     raise UsageError(f"{error}: pip install 'rommeo-rllib[export]'.") from error
-                console.print(f"Written: {file}", soft_wrap=True)
+                console.print(f"Written: {file}", soft_wrap=True, markup=False)

@@ -34,6 +34,9 @@ OptionalJudge: TypeAlias = Annotated[
 OptionalFile: TypeAlias = Annotated[
     Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
 ]
+ConfigFile: TypeAlias = Annotated[
+    str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: the checkpoint's)")
+]
 Floats: TypeAlias = Annotated[
     tuple[float, ...], tyro.conf.arg(metavar="FLOAT ...", help_behavior_hint="(default: none)")
 ]

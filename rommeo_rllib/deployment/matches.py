@@ -16,10 +16,9 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from torch import nn
 
-from rommeo_rllib.deployment.checkpoints import load_config, load_policy, policies_in
+from rommeo_rllib.deployment.checkpoints import Trained
 from rommeo_rllib.joint_action.encoding import normalised_space
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.naming import unknown_name_message
 
@@ -62,9 +61,15 @@ class Stage:
         replacements: for some agents who plays for them: another checkpoint, whose policy for that
             agent is taken, or "random".
         replica: of a checkpoint with replicas, which one.
-        config: the checkpoint's configuration with changes, for example of `env_config`.
+        config: the configuration to play by; None for the checkpoint's.
+        trust: whether pickled objects in checkpoints may be read where there is no bundle, which
+            runs whatever code they name.
+
+    Attributes:
+        config: the configuration to play by, which may be changed before the first episode.
 
     Raises:
+        NotTrusted: if a checkpoint would have to be trusted.
         ValueError: if an agent, a policy or a checkpoint is unknown, or a policy does not fit.
     """
 
@@ -75,15 +80,17 @@ class Stage:
         *,
         replica: int = 0,
         config: AlgorithmConfig | None = None,
+        trust: bool = False,
     ):
-        self._checkpoint, self._replica = checkpoint, replica
+        self._trained, self._replica = Trained(checkpoint, trust=trust, config=config), replica
         self._replacements = dict(replacements or {})
-        self._config = config or load_config(checkpoint)
+        self._trust = trust
+        self.config = self._trained.config()
 
     @cached_property
     def _spaces(self) -> tuple[dict[AgentID, Any], dict[AgentID, Any]]:
         """Observation and action space of each agent."""
-        runner = JointActionEnvRunner(config=_for_matches(self._config, seed=None))
+        runner = JointActionEnvRunner(config=_for_matches(self.config, seed=None))
         try:
             observations, actions = runner.get_spaces()[INPUT_ENV_SINGLE_SPACES]
         finally:
@@ -127,7 +134,7 @@ class Stage:
     def _make_runner(
         self, seed: int | None, frames: list[np.ndarray] | None
     ) -> JointActionEnvRunner:
-        config = self._config.copy(copy_frozen=False)
+        config = self.config.copy(copy_frozen=False)
         original = config.policy_mapping_fn
         names = {agent: f"in_place_of_{agent}" for agent in self._replacements}
 
@@ -145,15 +152,13 @@ class Stage:
         runner = JointActionEnvRunner(config=_for_matches(config, seed))
         for name, module in modules.items():
             _copy_weights(module, runner.module[name], name)
-        self._restore_connectors(runner)
+        self._trained.restore_connectors(runner)
         return runner
 
     def _own_modules(self) -> dict[str, RLModule]:
         return {
-            policy: load_policy(
-                self._checkpoint, _stored_name(self._checkpoint, policy, self._replica)
-            )
-            for policy in sorted(self._config.policies)
+            policy: self._trained.policy(self._trained.stored_name(policy, self._replica))
+            for policy in sorted(self.config.policies)
         }
 
     def _substitute(self, name: str, source: str | Path) -> RLModule:
@@ -169,21 +174,8 @@ class Stage:
                 observation_space=observation_spaces[agent],
                 action_space=normalised_space(action_spaces[agent]),
             )
-        policy = load_config(source).policy_mapping_fn(agent, None)
-        return load_policy(source, _stored_name(source, policy, replica=0))
-
-    def _restore_connectors(self, runner: JointActionEnvRunner) -> None:
-        for name in ("env_to_module_connector", "module_to_env_connector"):
-            folder = Path(self._checkpoint).expanduser().resolve() / "env_runner" / name
-            if folder.is_dir():
-                pipeline = getattr(runner, f"_{name.removesuffix('_connector')}")
-                pipeline.restore_from_path(str(folder))
-
-
-def _stored_name(checkpoint: str | Path, policy: str, replica: int) -> str:
-    """The policy's id in a checkpoint, which may be one of replicas."""
-    replicated = replica_id(policy, replica)
-    return replicated if replicated in policies_in(checkpoint) else policy
+        trained = Trained(source, trust=self._trust)
+        return trained.policy(trained.stored_name(trained.policy_of(agent), replica=0))
 
 
 def _for_matches(config: AlgorithmConfig, seed: int | None) -> AlgorithmConfig:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from typing_extensions import Self
 
-from rommeo_rllib.deployment.checkpoints import load_policy
+from rommeo_rllib.deployment.bundles import Bundle
+from rommeo_rllib.deployment.checkpoints import Trained
 from rommeo_rllib.joint_action.conversion import Misfit, converter
 from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.packing import pack
@@ -41,18 +42,29 @@ class Player:
 
     @classmethod
     def from_checkpoint(cls, checkpoint: str | Path, policy: str, seed: int | None = None) -> Self:
-        """A player with the policy of that id.
+        """A player with the policy of that id, from the checkpoint's bundle if it is in there.
+
+        Only load checkpoints that you trust: a policy that is in no bundle is read from pickled
+        objects, which runs whatever code they name. See :meth:`from_bundle`.
 
         Raises:
             ValueError: if there is none in the checkpoint, or it is of a foreign kind.
         """
-        loaded = load_policy(checkpoint, policy)
-        if not isinstance(loaded, JointActionPolicy):
-            raise ValueError(
-                f"Policy {policy!r} of {checkpoint} is a {type(loaded).__name__}; allowed: "
-                "policies of this package's algorithms."
-            )
-        return cls(loaded, seed)
+        return player_of(Trained(checkpoint, trust=True), policy, seed, kind=cls)
+
+    @classmethod
+    def from_bundle(cls, bundle: str | Path, policy: str, seed: int | None = None) -> Self:
+        """A player with the policy of that id; runs no code from the files that it reads.
+
+        Args:
+            bundle: a folder that `rommeo export --bundle` wrote, or a checkpoint with a bundle.
+            policy: its id.
+            seed: as for the class.
+
+        Raises:
+            ValueError: if it is not there, or the bundle is damaged or of a newer version.
+        """
+        return cls(Bundle(bundle).policy(policy), seed)
 
     @torch.no_grad()
     def act(
@@ -100,3 +112,23 @@ class Player:
                 f"`observations[{index}]` {misfit}; the policy's observation space is "
                 f"{self.policy.observation_space}."
             ) from None
+
+
+_AnyPlayer = TypeVar("_AnyPlayer", bound=Player)
+
+
+def player_of(
+    trained: Trained, policy: str, seed: int | None = None, *, kind: type[_AnyPlayer]
+) -> _AnyPlayer:
+    """A player with a policy of a checkpoint or bundle.
+
+    Raises:
+        ValueError: if there is none of that id, it is of a foreign kind, or nobody vouches for it.
+    """
+    loaded = trained.policy(policy)
+    if not isinstance(loaded, JointActionPolicy):
+        raise ValueError(
+            f"Policy {policy!r} of {trained.path} is a {type(loaded).__name__}; allowed: policies "
+            "of this package's algorithms."
+        )
+    return kind(loaded, seed)

@@ -8,11 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray.cloudpickle as pickle
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.utils.checkpoints import try_import_msgpack
 
+from rommeo_rllib.joint_action.bundle_writing import (
+    BUNDLE,
+    connectors_of,
+    described,
+    game_described,
+    write_bundle,
+)
 from rommeo_rllib.joint_action.checkpoint_manifest import (
     FileSystem,
     check_component,
@@ -32,6 +41,8 @@ from rommeo_rllib.joint_action.policy_changes import (
 )
 from rommeo_rllib.joint_action.remote_sampling import RemoteSampler
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.spaces import agent_action_spaces
+from rommeo_rllib.provenance import provenance
 
 REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
@@ -185,8 +196,23 @@ class CheckpointedAlgorithm(Algorithm):
             given, path = located(path, given)
             remove_manifest(path, given)
         saved = super().save_to_path(path, filesystem=given, **kwargs)
+        description, tensors = self.bundle()
+        write_bundle(Path(saved) / BUNDLE, description, tensors, given)
         write_manifest(Path(saved), given)
         return saved
+
+    def bundle(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Description and weights of a bundle of the present policies, see `write_bundle`."""
+        found = self.learner_group.foreach_learner(lambda one: described(one.module.items()))
+        policies, tensors = next(iter(found)).get()
+        game = game_described(
+            self.config,
+            agent_action_spaces(self.spaces[INPUT_ENV_SINGLE_SPACES]),
+            connectors_of(self.config, self.env_runner),
+            type(self).__name__,
+            provenance().get("rommeo-rllib", "unknown"),
+        )
+        return game | policies, tensors
 
     def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
         """Restores as RLlib does, but never in part.

@@ -286,7 +286,7 @@ def test_misuse_is_told_in_one_line(games, command, message, capsys):
 
 
 def test_a_policy_that_does_not_fit_is_refused(trained, games, tmp_path):
-    with pytest.raises(ValueError, match=r"unknown policy 'player_1'"):
+    with pytest.raises(ValueError, match=r"unknown agent 'player_1'"):
         Stage(games[0], {"player_1": trained[1]}).play(1)
     algorithm = game_config("max_of_two_quadratics").build_algo()
     algorithm.save_to_path(str(tmp_path))

@@ -1,0 +1,201 @@
+"""A bundle: trained policies as numbers and texts, which can be read without running any code.
+
+RLlib's checkpoints consist of pickled objects, so that only those of people whom one trusts can be
+read. A bundle says as much as acting needs: weights as safetensors; spaces, networks and who plays
+with which policy as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as save_tensors
+
+from rommeo_rllib.joint_action.checkpoint_manifest import FileSystem, located
+from rommeo_rllib.joint_action.model_settings import is_ours
+from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.space_json import Json, space_to_json
+from rommeo_rllib.joint_action.spaces import AgentID, Opponents
+
+BUNDLE = "bundle"
+"""Name of the bundle's folder in a checkpoint."""
+
+DESCRIPTION_FILE, WEIGHTS_FILE = "bundle.json", "weights.safetensors"
+
+FORMAT, VERSION = "rommeo-rllib bundle", 1
+"""What a description calls itself, and the version that is written; older ones are read, too."""
+
+GAME_SETTINGS = ("normalize_actions", "clip_actions", "disable_env_checking")
+"""Settings of a configuration that acting depends on, beside the environment's."""
+
+_ASKED = 8
+"""How often a policy mapping is asked, to find out whether chance is in it."""
+
+
+def described(modules: Iterable[tuple[str, Any]]) -> tuple[Json, dict[str, np.ndarray]]:
+    """What of a bundle concerns policies: their description, and all weights by name.
+
+    Policies that are alike, as replicas are, share a description.
+    """
+    networks: list[Json] = []
+    numbers: dict[str, int] = {}
+    policies: dict[str, int] = {}
+    missing: dict[str, str] = {}
+    tensors: dict[str, np.ndarray] = {}
+    for name, module in modules:
+        module = module.unwrapped()
+        try:
+            network = _network(module)
+            text = json.dumps(network, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            missing[name] = str(error)
+            continue
+        if text not in numbers:
+            numbers[text] = len(networks)
+            networks.append(network)
+        policies[name] = numbers[text]
+        for key, value in module.state_dict().items():
+            tensors[tensor_name(name, key)] = np.array(value.detach().cpu().numpy(), order="C")
+    return {"networks": networks, "policies": policies, "missing": missing}, tensors
+
+
+def tensor_name(policy: str, parameter: str) -> str:
+    """Under which a parameter stands among all weights."""
+    return f"{policy}/{parameter}"
+
+
+def _network(module: Any) -> dict[str, Json]:
+    """How a policy's networks are built.
+
+    Raises:
+        ValueError: if it is not of this package's classes, or JSON cannot say it.
+        TypeError: the same.
+    """
+    kind = type(module)
+    if not isinstance(module, JointActionPolicy) or not is_ours(kind):
+        raise ValueError(f"it is a {kind.__name__}, which is no class of this package")
+    settings = {
+        key: value for key, value in module.model_config.items() if key not in (OPPONENTS, INIT_KEY)
+    }
+    opponents: Opponents = module.opponents
+    return {
+        "class": kind.__name__,
+        "observation_space": _space(module.observation_space, "its observation space"),
+        "action_space": _space(module.action_space, "its action space"),
+        "inference_only": bool(module.inference_only),
+        "model_config": plain_json(settings),
+        "opponents": {
+            "action_spaces": [_space(s, "an opponent") for s in opponents.action_spaces],
+            "observation_spaces": [_space(s, "an opponent") for s in opponents.observation_spaces],
+            "policies": list(opponents.policies),
+        },
+    }
+
+
+def _space(space: Any, whose: str) -> Json:
+    try:
+        return space_to_json(space)
+    except ValueError as error:
+        raise ValueError(f"{whose} is {error}") from None
+
+
+def plain_json(value: Any) -> Json:
+    """A value as JSON has it; NumPy's numbers and arrays become Python's.
+
+    Raises:
+        TypeError: if it holds something else.
+        ValueError: if it holds a number that is not finite.
+    """
+    return json.loads(json.dumps(value, default=_of_numpy, allow_nan=False))
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"it has a {type(value).__name__} in its settings")
+
+
+def game_described(
+    config: Any, agents: Iterable[AgentID], connectors: str, algorithm: str, version: str
+) -> dict[str, Json]:
+    """What of a bundle concerns the game: all that JSON can say, and None for the rest.
+
+    Args:
+        config: the algorithm's configuration.
+        agents: the environment's.
+        connectors: "none" beside RLlib's own, "stateless", or "stateful".
+        algorithm: the name of its class.
+        version: this package's.
+    """
+    groups = config.opponent_groups
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "rommeo-rllib": version,
+        "algorithm": algorithm,
+        "environment": config.env if isinstance(config.env, str) else None,
+        "env_config": _or_none(dict(config.env_config or {})),
+        "settings": {name: bool(getattr(config, name)) for name in GAME_SETTINGS},
+        "opponent_groups": _or_none([[a, list(o)] for a, o in groups.items()] if groups else []),
+        "replicas": config.replicas,
+        "agents": _mapping(config, agents),
+        "connectors": connectors,
+    }
+
+
+def _or_none(value: Any) -> Json:
+    try:
+        return plain_json(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
+    """Pairs of agent and policy; None where that is not settled once and for all."""
+    pairs = []
+    for agent in agents:
+        asked = {config._policy_of(agent) for _ in range(_ASKED)}
+        policy = asked.pop()
+        if asked or not isinstance(policy, str) or type(agent) not in (str, int):
+            return None
+        pairs.append([agent, policy])
+    return pairs
+
+
+def connectors_of(config: Any, env_runner: Any) -> str:
+    """What there is of the user's own between environment and policies: see `game_described`."""
+    names = ("_env_to_module_connector", "_module_to_env_connector")
+    if all(getattr(config, name) is None for name in names):
+        return "none"
+    if env_runner is None:
+        return "stateful"  # Nobody here to ask.
+    states = [
+        pipeline.get_state() for pipeline in (env_runner._env_to_module, env_runner._module_to_env)
+    ]
+    return "stateful" if any(map(_says_something, states)) else "stateless"
+
+
+def _says_something(state: Any) -> bool:
+    return any(map(_says_something, state.values())) if isinstance(state, Mapping) else True
+
+
+def write_bundle(
+    folder: Path,
+    description: Json,
+    tensors: Mapping[str, np.ndarray],
+    filesystem: FileSystem | None = None,
+) -> None:
+    """Writes both files of a bundle into a folder, which is made."""
+    filesystem, folder = located(folder, filesystem)
+    filesystem.create_dir(folder.as_posix(), recursive=True)
+    contents = {
+        WEIGHTS_FILE: save_tensors(dict(tensors)),
+        DESCRIPTION_FILE: (json.dumps(description, indent=1, allow_nan=False) + "\n").encode(),
+    }
+    for name, content in contents.items():
+        with filesystem.open_output_stream((folder / name).as_posix()) as opened:
+            opened.write(content)
