@@ -27,7 +27,7 @@ class Export:
 
     policy: Annotated[
         tyro.conf.Positional[str],
-        tyro.conf.arg(metavar="POLICY", help_behavior_hint="(needed for all but --bundle)"),
+        tyro.conf.arg(metavar="POLICY", help_behavior_hint="(default: none; needed for all but --bundle)"),
     ] = ""
     """The policy's id."""
 

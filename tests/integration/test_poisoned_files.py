@@ -246,4 +246,4 @@ def test_an_environment_that_is_a_class_comes_by_the_users_own_configuration(tmp
         "stop = {}\n"
     )
     main(["evaluate", str(tmp_path / "checkpoint"), "--episodes", "1", "--config", str(file)])
-    assert "Return over 1 episodes" in capsys.readouterr().out
+    assert "3 [3, 3]" in capsys.readouterr().out
