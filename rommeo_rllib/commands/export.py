@@ -27,9 +27,9 @@ class Export:
 
     policy: Annotated[
         tyro.conf.Positional[str],
-        tyro.conf.arg(metavar="POLICY", help_behavior_hint="(default: none; needed for all but --bundle)"),
+        tyro.conf.arg(metavar="POLICY", help_behavior_hint="(default: none)"),
     ] = ""
-    """The policy's id."""
+    """The policy's id; needed for all but --bundle."""
 
     program: options.OptionalFile = None
     """File for the greedy policy as a program of torch.export, from observations to actions in the

@@ -17,10 +17,10 @@ from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.commands.sweep_results import describe, grouped
 from rommeo_rllib.commands.train import reason
+from rommeo_rllib.commands.tune_results import STATE_FILES, read_trials
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.provenance import PROVENANCE
 
-_STATE_FILES = "experiment_state-*.json"
 # In these trials differ without being different settings.
 _NOT_SETTINGS = ("seed", "replicas", "env", "env_config", "game", "game_settings")
 _TERMINATED = "TERMINATED"
@@ -93,7 +93,7 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}.")
-        inside = sorted({file.resolve().parent for file in folder.rglob(_STATE_FILES)})
+        inside = sorted({file.resolve().parent for file in folder.rglob(STATE_FILES)})
         if not inside:
             raise UsageError(f"{folder} holds no results of `rommeo train`, `sweep` or Ray Tune.")
         found |= dict.fromkeys(inside)
@@ -107,13 +107,7 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
 
 
 def _experiment(folder: Path) -> Experiment:
-    from ray import tune
-
-    try:
-        analysis = tune.ExperimentAnalysis(str(folder))
-        pairs = list(zip(analysis.trials, tune.ResultGrid(analysis), strict=True))
-    except Exception as error:  # Whatever an unfinished or foreign file makes Tune raise.
-        raise CommandError(f"{folder} cannot be read: {reason(error)}") from error
+    pairs = read_trials(folder)
     experiment = Experiment(folder, read_about(folder))
     usable = []
     for number, (trial, result) in enumerate(pairs):

@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import pickle
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ray import tune
 
 from rommeo_rllib.cli import main
 
@@ -40,6 +45,7 @@ class Reported:
     """What the two commands have left behind and said."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         file = folder / "small.py"
         file.write_text(CONFIGURATION)
         results = str(folder / "results")
@@ -102,3 +108,33 @@ def test_folders_without_results_are_refused(tmp_path, capsys):
             main(["report", str(folder)])
         assert end.value.code == 2
         assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_report_runs_nothing_of_what_stands_pickled_in_results(reported, tmp_path):
+    folder, marker = tmp_path / "results", tmp_path / "executed"
+    shutil.copytree(reported.folder / "results", folder)
+    poison = pickle.dumps(Poison(marker))
+    for file in folder.rglob("*.pkl"):
+        file.write_bytes(poison)
+    for file in folder.rglob("experiment_state-*.json"):
+        text, count = PICKLED.subn(rf"\g<1>{poison.hex()}", file.read_text())
+        assert count > 1, "there must be pickled objects in the state"
+        file.write_text(text)
+    main(["report", str(folder), "--out", str(tmp_path / "page.html")])
+    assert not marker.exists()
+    with pytest.raises(Exception, match=r"\w"):
+        tune.ExperimentAnalysis(str(folder / "mine"))
+    assert marker.exists(), "the poison must work, else nothing was shown"
+
+
+PICKLED = re.compile(r"(CLOUDPICKLE_FALLBACK[^0-9]*value[^0-9]*)[0-9a-f]{20,}")
+
+
+class Poison:
+    """A pickled object that makes a file where it is read."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
