@@ -22,8 +22,8 @@ from rommeo_rllib.commands.introduction import introduce
 from rommeo_rllib.commands.parsing import parse
 from rommeo_rllib.commands.report import Report
 from rommeo_rllib.commands.sweep import Sweep
+from rommeo_rllib.commands.terminal import PlainConsole
 from rommeo_rllib.commands.train import Train
-from rommeo_rllib.naming import printable
 
 # Commands, and groups of commands, by name.
 COMMANDS: dict[str, Any] = {
@@ -44,10 +44,10 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; ends with status 1 on failure and 2 on misuse."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    errors = Console(stderr=True)
+    errors = PlainConsole(stderr=True)
     try:
         with called_with(arguments):
-            _run(arguments, Console())
+            _run(arguments, PlainConsole())
     except CommandError as error:
         _end(errors, str(error), 2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
@@ -72,7 +72,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
 
 
 def _end(errors: Console, message: str, status: int) -> NoReturn:
-    message = printable(message.removeprefix("rommeo: "))
+    message = message.removeprefix("rommeo: ")
     start = "" if message.startswith("rommeo ") else "rommeo: "
     errors.print(f"{start}{message}", style="red", markup=False, highlight=False, soft_wrap=True)
     sys.exit(status)

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rommeo_rllib.commands.credentials import without_credentials
+
 ABOUT_FILE = "rommeo-about.json"
 
 _arguments: ContextVar[tuple[str, ...] | None] = ContextVar("arguments", default=None)
@@ -65,7 +67,7 @@ def write_about(about: About, folder: Path) -> None:
     commands = before.commands if before else ()
     arguments = _arguments.get()
     if arguments is not None:
-        command = shlex.join(["rommeo", *arguments])
+        command = shlex.join(["rommeo", *map(without_credentials, arguments)])
         commands = (*(one for one in commands if one != command), command)
     folder.mkdir(parents=True, exist_ok=True)
     content = asdict(about) | {"commands": commands}
@@ -81,4 +83,6 @@ def read_about(folder: Path) -> About | None:
     known = About.__dataclass_fields__
     if "configuration" not in content or not content.keys() <= known.keys():
         return None
-    return About(**content | {"commands": tuple(content.get("commands", ()))})
+    # Those that were written down by versions which hid nothing.
+    commands = tuple(without_credentials(one) for one in content.get("commands", ()))
+    return About(**content | {"commands": commands})

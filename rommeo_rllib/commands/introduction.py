@@ -21,7 +21,9 @@ _FIRST_COMMANDS = (
 
 def introduce(console: Console) -> None:
     """A few first commands, where results go, and the configurations there are."""
-    console.print("[bold]rommeo[/]: multi-agent learning with opponent models on Ray RLlib\n")
+    console.print(
+        "[bold]rommeo[/]: multi-agent learning with opponent models on Ray RLlib\n", markup=True
+    )
     console.print("First commands:")
     widest = max(len(command) for command, _ in _FIRST_COMMANDS)
     for command, purpose in _FIRST_COMMANDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal, TypeAlias
 
 import tyro
@@ -64,3 +64,16 @@ def require_seed(seed: int, number: int = 1) -> None:
     """Raises a UsageError unless `--seed` and those that count up from it are seeds."""
     if not 0 <= seed <= _GREATEST_SEED - number + 1:
         raise UsageError(f"--seed {seed}: allowed: 0 to {_GREATEST_SEED - number + 1}.")
+
+
+def require_folder_name(name: str | None) -> None:
+    """Raises a UsageError unless `--name`, where given, is that of a folder inside the storage."""
+    if name is None:
+        return
+    path = PurePath(name)
+    leads_out = path.is_absolute() or ".." in path.parts or name.startswith("~")
+    if not path.parts or leads_out or not name.isprintable() or "://" in name:
+        raise UsageError(
+            f"--name {name!r}: allowed: the name of a folder inside the storage, such as my_run; "
+            "--storage says where that is."
+        )

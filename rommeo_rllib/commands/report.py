@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from rommeo_rllib.commands import options
+from rommeo_rllib.commands.credentials import without_credentials
 from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
@@ -90,7 +91,7 @@ class Report:
             ("--marl-eval", self.marl_eval),
         ):
             words += [] if value is None else [option, str(value)]
-        return shlex.join(words)
+        return shlex.join(map(without_credentials, words))
 
     def _export(
         self, experiments: Sequence[Experiment], greedy: bool, file: Path, console: Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.console import Console
 from rommeo_rllib.commands import configurations, options, search_space, searching
 from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
 from rommeo_rllib.commands.sweep_plans import AlgorithmPlan, SweepPlan, TabularPlan
@@ -119,6 +121,10 @@ class Sweep:
     resume: bool = False
     """Go on with the experiment of that name where it was stopped."""
 
+    trust: bool = False
+    """With --resume, read pickled objects that belong to another user, which run whatever code they
+    name: for files of people you trust."""
+
     json: options.OptionalFile = None
     """File to write the table to: one object a setting."""
 
@@ -130,7 +136,7 @@ class Sweep:
             experiment = plan.experiment(resolved(self.storage), name)
             count = self.points if self.method == "optuna" else len(plan.settings)
             console.print(
-                f"Sweeping [bold]{self.configuration}[/]: {count} settings, "
+                f"Sweeping {self.configuration}: {count} settings, "
                 f"{self.num_samples} seeds each ..."
             )
             results = run_trials(experiment, console, resume=self.resume)
@@ -174,6 +180,9 @@ class Sweep:
             raise UsageError("--asha and --method pbt both decide who goes on; choose one.")
         if self.resume and self.name is None:
             raise UsageError("--resume needs --name: which experiment?")
+        options.require_folder_name(self.name)
+        if self.resume and self.name is not None and "://" not in self.storage:
+            require_own_files(Path(resolved(self.storage), self.name), trust=self.trust)
         return grids, search
 
     def settings(

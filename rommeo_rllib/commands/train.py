@@ -68,6 +68,7 @@ class Train:
         """Trains, then reports."""
         options.require_counts(self, "num_samples", "replicas", "stop_steps")
         options.require_seed(self.seed, self.num_samples)
+        options.require_folder_name(self.name)
         configuration = self._configuration()
         with quiet_ray():
             name = self.name or default_name(configuration.name)
@@ -76,7 +77,7 @@ class Train:
             seeds = range(self.seed, self.seed + self.num_samples, replicas)
             last = self.seed + self.num_samples - 1
             which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
-            console.print(f"Training [bold]{configuration.name}[/] with {which} ...")
+            console.print(f"Training {configuration.name} with {which} ...")
             experiment = Experiment(
                 configuration.config.algo_class,
                 with_seeds(configuration.config, list(seeds), replicas),
