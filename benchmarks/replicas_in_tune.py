@@ -90,7 +90,7 @@ def experiment(mode: Mode, trials: int, replicas: int, episodes: int) -> Spent:
     algorithm = InAProcessEach if mode == "a process each" else ROMMEOAC
     config = without_evaluation(tuned.config).training(replicas=replicas)
     stop = {ENV_STEPS: episodes * tuned.PLAYS_PER_EPISODE}
-    return watched_trials(algorithm, config, stop, trials)[1]
+    return watched_trials(algorithm, config, stop, [{}] * trials)[1]
 
 
 if __name__ == "__main__":

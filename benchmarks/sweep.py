@@ -16,10 +16,12 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import tyro
 from measure import Report, Row, Spread, prepare
 
@@ -110,8 +112,6 @@ def main(settings: Settings) -> None:
 
 def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
     """One sweep in a Ray session of its own."""
-    from ray import tune
-
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     stop = dict(tuned.stop)
@@ -122,10 +122,10 @@ def sweep(mode: Mode, seeds: int, episodes: int | None) -> Row:
         trials = min(os.cpu_count() or 1, seeds)
         config.training(replicas=math.ceil(seeds / trials))
         seeds = trials * config.replicas
-    config.training(
-        alpha={"initial": tune.loguniform(10.0, 40.0), "final": 0.1, "decay_steps": 250}
-    )
-    results, spent = watched_trials(timed_algorithm(), config, stop, trials)
+    initial = np.exp(np.random.default_rng(0).uniform(np.log(10.0), np.log(40.0), trials))
+    alphas = [{"initial": float(one), "final": 0.1, "decay_steps": 250} for one in initial]
+    settings = [{"alpha": alpha} for alpha in alphas]
+    results, spent = watched_trials(timed_algorithm(), config, stop, settings)
     training, evaluation = (
         sum(result.metrics[key] for result in results) for key in (TRAINING_CPU, EVALUATION_CPU)
     )
@@ -164,20 +164,17 @@ class Spent:
 
 
 def watched_trials(
-    algorithm: type, config: Any, stop: dict[str, Any], trials: int
+    algorithm: type, config: Any, stop: dict[str, Any], settings: Sequence[dict[str, Any]]
 ) -> tuple[Any, Spent]:
-    """Runs trials with random seeds in a Ray session of their own: Tune's results, and the cost."""
-    from ray import tune
-
+    """Runs a trial of each setting of keys in a Ray session of their own: results, and the cost."""
     from rommeo_rllib.commands.tuning import quiet_ray
 
-    config.debugging(seed=tune.randint(0, 10_000))
     with quiet_ray():
         tree, ended = ProcessTree(), threading.Event()
         watching = threading.Thread(target=_watch, args=(tree, ended), daemon=True)
         watching.start()
         cpu, wall = time.process_time(), time.perf_counter()
-        results = _run(algorithm, config, stop, trials)
+        results = _run(algorithm, config, stop, settings)
         driver, wall = time.process_time() - cpu, time.perf_counter() - wall
         ended.set()
         watching.join()
@@ -185,9 +182,12 @@ def watched_trials(
     return results, Spent(driver - tree.own_cost, tree.workers(), tree.services(), wall)
 
 
-def _run(algorithm: type, config: Any, stop: dict[str, Any], trials: int) -> Any:
+def _run(
+    algorithm: type, config: Any, stop: dict[str, Any], settings: Sequence[dict[str, Any]]
+) -> Any:
     from rich.console import Console
 
+    from rommeo_rllib.commands.trials import Trial
     from rommeo_rllib.commands.tuning import Experiment, run_trials
 
     with tempfile.TemporaryDirectory() as storage:
@@ -197,16 +197,19 @@ def _run(algorithm: type, config: Any, stop: dict[str, Any], trials: int) -> Any
             stop,
             storage,
             "benchmark",
-            num_trials=trials,
-            search={"num_samples": trials},
+            trials=[
+                Trial(setting, seed, config.replicas, config.replicas)
+                for seed, setting in enumerate(settings)
+            ],
+            configured=dict,
             checkpoint=False,
             tensorboard=False,
         )
         results = run_trials(experiment, Console(quiet=True))
     if results.errors:
-        raise RuntimeError(f"{len(results.errors)} of {trials} trials failed") from results.errors[
-            0
-        ]
+        raise RuntimeError(
+            f"{len(results.errors)} of {len(settings)} trials failed"
+        ) from results.errors[0]
     return results
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -13,7 +16,7 @@ import rommeo_rllib
 from rommeo_rllib.commands.about import called_with
 from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
-from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.errors import CommandError, Interrupted, Terminated
 from rommeo_rllib.commands.evaluate import Evaluate
 from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
@@ -38,7 +41,6 @@ COMMANDS: dict[str, Any] = {
 _TRACEBACK = "ROMMEO_TRACEBACK"
 """Environment variable: where it is set, an unexpected error is shown with all its calls."""
 _PIPE_CLOSED = 141
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,12 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     errors = PlainConsole(stderr=True)
     try:
-        with called_with(arguments):
+        with called_with(arguments), _sigterm_raises():
             _run(arguments, PlainConsole())
     except CommandError as error:
-        _end(errors, str(error), 2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        _end(errors, "interrupted.", _INTERRUPTED)
+        _end(errors, str(error), error.status)
+    except KeyboardInterrupt as stop:
+        number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+        interrupted = Interrupted(number)
+        _end(errors, str(interrupted), interrupted.status)
     except BrokenPipeError:
         # Whoever read the output has read enough; Python would complain at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,6 +64,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get(_TRACEBACK):
             raise
         _end(errors, _unexpected(error), 1)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Within it SIGTERM ends the command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: Any) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: Sequence[str], console: Console) -> None:

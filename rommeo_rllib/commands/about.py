@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rommeo_rllib.commands.credentials import without_credentials
+from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.folders import write_whole
 
 ABOUT_FILE = "rommeo-about.json"
 
@@ -62,27 +64,39 @@ def called_with(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def write_about(about: About, folder: Path) -> None:
-    """Writes down what is asked for, and the command line that is running, if one is."""
+    """Writes down what is asked for, and the command line that is running, if one is.
+
+    Raises:
+        CommandError: if what was written down before is damaged.
+    """
     before = read_about(folder)
     commands = before.commands if before else ()
     arguments = _arguments.get()
     if arguments is not None:
         command = shlex.join(["rommeo", *map(without_credentials, arguments)])
         commands = (*(one for one in commands if one != command), command)
-    folder.mkdir(parents=True, exist_ok=True)
     content = asdict(about) | {"commands": commands}
-    (folder / ABOUT_FILE).write_text(json.dumps(content, indent=1) + "\n")
+    write_whole(folder / ABOUT_FILE, json.dumps(content, indent=1) + "\n")
 
 
 def read_about(folder: Path) -> About | None:
-    """What was written down there; None if nothing was, or by another version of this package."""
+    """What was written down there; None if nothing was, or by another version of this package.
+
+    Raises:
+        CommandError: if the file is damaged; it names the file.
+    """
     file = folder / ABOUT_FILE
     if not file.is_file():
         return None
-    content: dict[str, Any] = json.loads(file.read_text())
-    known = About.__dataclass_fields__
-    if "configuration" not in content or not content.keys() <= known.keys():
-        return None
-    # Those that were written down by versions which hid nothing.
-    commands = tuple(without_credentials(one) for one in content.get("commands", ()))
-    return About(**content | {"commands": commands})
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = About.__dataclass_fields__
+        if "configuration" not in content or not content.keys() <= known.keys():
+            return None
+        # Versions before this one wrote credentials down.
+        commands = tuple(without_credentials(one) for one in content.get("commands", ()))
+        return About(**content | {"commands": commands})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandError(
+            f"{file} is damaged: remove it; results do not depend on it, only what is said of them."
+        ) from error

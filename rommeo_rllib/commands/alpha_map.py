@@ -14,7 +14,7 @@ from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.sweep_figures import write_pictures
 from rommeo_rllib.commands.sweep_results import Outcome, print_table
-from rommeo_rllib.commands.train import raise_if_failed
+from rommeo_rllib.commands.train import raise_if_incomplete
 from rommeo_rllib.commands.tuning import quiet_ray, run_trials
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
 from rommeo_rllib.naming import unknown_name_message
@@ -99,7 +99,7 @@ class AlphaMap:
         folder = f"{name}-{surface}-{self.seeds}-seeds-{self.stop_steps}-steps"
         experiment = plan.experiment(str(out / "trials"), folder)
         results = run_trials(experiment, console, resume=True)
-        raise_if_failed(results, experiment.folder)
+        raise_if_incomplete(results, experiment.folder, "the same command")
         outcomes = plan.outcomes(results)
         print_table(outcomes, console)
         constant = [o for o in outcomes if not isinstance(o.alpha, dict)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rommeo_rllib import tuned_configs
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.trials import as_json
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.naming import did_you_mean
 
@@ -104,6 +105,17 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
             allowed = "True or False" if isinstance(current, bool) else "a number"
             raise UsageError(f"--set {setting}: allowed: {allowed}, such as {current!r}.")
         setattr(config, attribute, replaced(current, inner, value, f"--set {setting}"))
+
+
+def settings_of(config: AlgorithmConfig) -> dict[str, Any]:
+    """What a configuration sets that its algorithm's default does not, as JSON can say it."""
+    default = vars(config.algo_class.get_default_config())
+    settings = {}
+    for key, value in vars(config).items():
+        said = as_json(value)
+        if key in default and said != as_json(default[key]):
+            settings[key] = said
+    return settings
 
 
 def split_setting(option: str, text: str) -> tuple[str, str]:

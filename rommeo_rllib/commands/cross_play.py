@@ -54,8 +54,7 @@ class CrossPlay:
     """The configuration they were trained with, a name or Python file, where bundles do not say how
     to make the environment."""
 
-    trust: bool = False
-    """Read pickled objects, which run whatever code they name: for files of people you trust."""
+    trust: options.Trust = False
 
     load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""

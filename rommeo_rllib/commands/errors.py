@@ -1,5 +1,9 @@
 """Errors that a person at the command line is to read."""
 
+from __future__ import annotations
+
+import signal
+
 
 class CommandError(Exception):
     """A failure that is told in one line; the command ends with exit status 1.
@@ -8,6 +12,28 @@ class CommandError(Exception):
         message: what happened, and what to do.
     """
 
+    status = 1
+
 
 class UsageError(CommandError):
     """The command was called wrongly; it ends with exit status 2."""
+
+    status = 2
+
+
+class Interrupted(CommandError):
+    """A signal ended the command; its exit status is the shell's for it: 130 after Ctrl-C.
+
+    Args:
+        number: the signal's.
+        message: what there is so far, and how to go on.
+    """
+
+    def __init__(self, number: int, message: str = ""):
+        name = "interrupted" if number == signal.SIGINT else "terminated"
+        super().__init__(f"{name}{f': {message}' if message else '.'}")
+        self.status = 128 + number
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come; as after Ctrl-C nothing catches it but what ends the command."""

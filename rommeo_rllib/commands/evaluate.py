@@ -63,8 +63,7 @@ class Evaluate:
     """The configuration it was trained with, a name or Python file, where the bundle does not say
     how to make the environment."""
 
-    trust: bool = False
-    """Read pickled objects, which run whatever code they name: for files of people you trust."""
+    trust: options.Trust = False
 
     load: options.OptionalFile = None
     """A Python file to run first, for example one that registers the environment."""

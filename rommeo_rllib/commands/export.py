@@ -45,8 +45,7 @@ class Export:
     """Folder for a bundle of all policies: what `Player.from_bundle` and `rommeo evaluate` need, as
     JSON and safetensors, for people who do not know you."""
 
-    trust: bool = False
-    """Read pickled objects, which run whatever code they name: for files of people you trust."""
+    trust: options.Trust = False
 
     def run(self, console: Console) -> None:
         """Writes what was asked for."""

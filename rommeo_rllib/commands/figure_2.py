@@ -16,7 +16,13 @@ import rommeo_rllib
 from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.train import raise_if_failed, replicas_to_use, with_seeds
+from rommeo_rllib.commands.train import (
+    fixed_of,
+    raise_if_incomplete,
+    replicas_to_use,
+    trials_of_seeds,
+)
+from rommeo_rllib.commands.trials import Results
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
 from rommeo_rllib.naming import unknown_name_message
@@ -30,7 +36,6 @@ OURS = "ROMMEO-AC"
 
 THRESHOLD = 9.0
 """A return per play above this is the global optimum's."""
-_SETTINGS_FILE = "figure-2-settings.json"
 
 
 @dataclass
@@ -73,7 +78,7 @@ class Figure2:
                 runs[name] = self._runs(grid)
         self._report({name: found for name, found in runs.items() if found}, out, console)
         for grid in results:
-            raise_if_failed(grid, str(out / "trials"))
+            raise_if_incomplete(grid, str(out / "trials"), "the same command")
 
     def _check(self) -> None:
         options.require_counts(self, "seeds", "episodes")
@@ -84,7 +89,7 @@ class Figure2:
             if name not in ALGORITHMS:
                 raise UsageError(unknown_name_message("algorithm", name, ALGORITHMS))
 
-    def _train(self, name: str, folder: Path, console: Console) -> Any:
+    def _train(self, name: str, folder: Path, console: Console) -> Results:
         """All seeds of one algorithm, or those that are still missing."""
         configuration = configurations.load(configuration_name(name))
         config = configuration.config
@@ -93,53 +98,26 @@ class Figure2:
         config.evaluation(evaluation_interval=None)
         config.min_sample_timesteps_per_iteration = plays_per_episode(config)
         stop = {ENV_STEPS: self.episodes * plays_per_episode(config)}
-        same_as_before = self._note_settings(settings_of(config), folder / name)
         replicas = replicas_to_use(config, self.seeds)
-        seeds = list(range(self.seed, self.seed + self.seeds, replicas))
         experiment = Experiment(
             config.algo_class,
-            with_seeds(config, seeds, replicas),
-            stop=stop,
+            config,
+            stop,
             storage=str(folder),
             name=name,
-            num_trials=len(seeds),
+            trials=trials_of_seeds({}, self.seed, self.seeds, replicas),
+            fixed=fixed_of(config, stop),
             about=About(configuration.name, self.seed, self.seeds, THRESHOLD),
             # The plays on the learning path are read from the checkpoint's replay.
             checkpoint=name == OURS,
             tensorboard=False,
         )
-        return run_trials(experiment, console, resume=same_as_before)
+        return run_trials(experiment, console, resume=True)
 
-    def _note_settings(self, settings: dict[str, Any], folder: Path) -> bool:
-        """Writes down what is run in `folder`; whether the same was begun there before."""
-        file = folder / _SETTINGS_FILE
-        wanted = {
-            "seeds": self.seeds,
-            "episodes": self.episodes,
-            "seed": self.seed,
-            "settings": settings,
-        }
-        # As it will be read again.
-        wanted = json.loads(json.dumps(wanted))
-        if file.exists():
-            found = json.loads(file.read_text())
-            if found != wanted:
-                changed = sorted(key for key in wanted if found.get(key) != wanted[key])
-                raise UsageError(
-                    f"{folder} holds a run with other {' and '.join(changed)}; give another --out, "
-                    "or remove that folder."
-                )
-            return True
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(wanted, indent=1) + "\n")
-        return False
-
-    def _runs(self, grid: Any) -> Runs:
+    def _runs(self, results: Results) -> Runs:
         from rommeo_rllib.commands.seed_runs import seed_runs
 
-        # The last trial may have computed more seeds than were asked for.
-        asked = range(self.seed, self.seed + self.seeds)
-        return [run for run in seed_runs(grid) if run.seed in asked]
+        return seed_runs(results)
 
     def _report(self, runs: dict[str, Runs], out: Path, console: Console) -> None:
         from rommeo_rllib.commands import figure_2_report
@@ -185,16 +163,3 @@ def configuration_name(algorithm: str) -> str:
 def plays_per_episode(config: Any) -> int:
     """Env steps of an episode."""
     return int(config.env_config["plays_per_episode"])
-
-
-def settings_of(config: Any) -> dict[str, Any]:
-    """What a configuration sets that its algorithm's default does not, if JSON can say it."""
-    default = vars(config.algo_class.get_default_config())
-    settings = {}
-    for key, value in sorted(vars(config).items()):
-        if key in default and value != default[key]:
-            try:
-                settings[key] = json.loads(json.dumps(value))
-            except TypeError:  # A function, such as the policies' mapping.
-                continue
-    return settings

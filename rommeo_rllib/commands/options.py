@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath
 from typing import Annotated, Literal, TypeAlias
 
@@ -43,6 +44,20 @@ Floats: TypeAlias = Annotated[
 Ints: TypeAlias = Annotated[
     tuple[int, ...], tyro.conf.arg(metavar="INT ...", help_behavior_hint="(default: none)")
 ]
+Trust: TypeAlias = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="Read pickled objects, which run whatever code they name: for files of people you "
+        "trust."
+    ),
+]
+ResumeTrust: TypeAlias = Annotated[
+    bool,
+    tyro.conf.arg(
+        help="With --resume or --extend, read pickled checkpoints that belong to another user, "
+        "which run whatever code they name: for files of people you trust."
+    ),
+]
 Changes: TypeAlias = Annotated[
     tuple[str, ...],
     tyro.conf.UseAppendAction,
@@ -77,3 +92,18 @@ def require_folder_name(name: str | None) -> None:
             f"--name {name!r}: allowed: the name of a folder inside the storage, such as my_run; "
             "--storage says where that is."
         )
+
+
+def require_writable(option: str, file: Path | None) -> None:
+    """Raises a UsageError if a file, where one is given, cannot be written."""
+    if file is None:
+        return
+    path = file.expanduser()
+    if path.is_dir():
+        raise UsageError(f"{option} {file}: this is a folder; allowed: a file.")
+    above = path if path.exists() else path.parent
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    is_place = above == path or above.is_dir()
+    if not is_place or not os.access(above, os.W_OK):
+        raise UsageError(f"{option} {file}: nothing can be written to {above}; give another place.")

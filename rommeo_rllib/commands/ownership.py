@@ -8,7 +8,7 @@ from pathlib import Path
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.naming import printable
 
-_PICKLED = ("*.pkl", "experiment_state-*.json")
+_PICKLED = "*.pkl"
 _MOST_SHOWN = 3
 
 
@@ -22,13 +22,13 @@ def require_own_files(folder: Path, *, trust: bool) -> None:
     if trust or not hasattr(os, "getuid"):
         return
     user = os.getuid()
-    files = sorted(file for pattern in _PICKLED for file in folder.rglob(pattern))
+    files = sorted(folder.rglob(_PICKLED))
     foreign = [file for file in files if file.is_file() and file.stat().st_uid != user]
     if foreign:
         shown = ", ".join(file.relative_to(folder).as_posix() for file in foreign[:_MOST_SHOWN])
         more = f" and {len(foreign) - _MOST_SHOWN} more" if len(foreign) > _MOST_SHOWN else ""
         raise UsageError(
-            f"--resume reads pickled objects, and {printable(folder)} has {len(foreign)} of "
+            f"--resume reads pickled checkpoints, and {printable(folder)} has {len(foreign)} of "
             f"another user's ({printable(shown)}{more}), which run whatever code they name; if you "
             "trust who made them, give --trust."
         )

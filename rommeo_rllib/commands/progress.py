@@ -31,15 +31,25 @@ class ProgressCallback(Callback):
         steps_per_trial: env steps at which a trial stops; 0 if that is not known.
         metric: path of the result to show the best of.
         console: where to show it.
+        ended: how many trials had ended before.
     """
 
     def __init__(
-        self, num_trials: int, steps_per_trial: int, metric: str, console: Console | None = None
+        self,
+        num_trials: int,
+        steps_per_trial: int,
+        metric: str,
+        console: Console | None = None,
+        *,
+        ended: int = 0,
     ):
-        self._begin(num_trials, steps_per_trial, metric, console or Console())
+        self._begin(num_trials, steps_per_trial, metric, console or Console(), ended)
 
-    def _begin(self, num_trials: int, steps_per_trial: int, metric: str, console: Console) -> None:
+    def _begin(
+        self, num_trials: int, steps_per_trial: int, metric: str, console: Console, ended: int = 0
+    ) -> None:
         self._settings = (num_trials, steps_per_trial, metric)
+        self._ended, self._ended_steps = ended, ended * steps_per_trial
         self._console = console
         self._metric = metric
         self._num_trials = num_trials
@@ -104,13 +114,14 @@ class ProgressCallback(Callback):
 
     def _show(self, trials: list[Any]) -> None:
         number = Counter(trial.status for trial in trials)
-        text = f"{number['TERMINATED']}/{self._num_trials} trials done"
+        text = f"{self._ended + number['TERMINATED']}/{self._num_trials} trials done"
         text += f", {number['RUNNING']} running"
         if number["ERROR"]:
             text += f", {number['ERROR']} failed"
         if self._latest:
             text += f", best {self._metric.split('/')[-1]} {max(self._latest.values()):.2f}"
-        steps = sum(int((trial.last_result or {}).get(ENV_STEPS, 0)) for trial in trials)
+        steps = self._ended_steps
+        steps += sum(int((trial.last_result or {}).get(ENV_STEPS, 0)) for trial in trials)
         if self._steps_before is None:
             self._steps_before = steps
         self._progress.update(self._task, description=text, completed=steps)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,11 @@ import pandas as pd
 
 from rommeo_rllib.commands.about import About, read_about
 from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.commands.sweep_results import describe, grouped
 from rommeo_rllib.commands.train import reason
+from rommeo_rllib.commands.trials import TRIALS_FILE, Ledger, Trial, has_ended, read_result
 from rommeo_rllib.commands.tune_results import STATE_FILES, read_trials
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.provenance import PROVENANCE
@@ -93,7 +95,8 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}.")
-        inside = sorted({file.resolve().parent for file in folder.rglob(STATE_FILES)})
+        files = [file for name in (TRIALS_FILE, STATE_FILES) for file in folder.rglob(name)]
+        inside = sorted({file.resolve().parent for file in files})
         if not inside:
             raise UsageError(f"{folder} holds no results of `rommeo train`, `sweep` or Ray Tune.")
         found |= dict.fromkeys(inside)
@@ -107,7 +110,7 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
 
 
 def _experiment(folder: Path) -> Experiment:
-    pairs = read_trials(folder)
+    pairs, asked = _own_trials(folder) or (read_trials(folder), None)
     experiment = Experiment(folder, read_about(folder))
     usable = []
     for number, (trial, result) in enumerate(pairs):
@@ -118,11 +121,28 @@ def _experiment(folder: Path) -> Experiment:
             usable.append((trial, result))
     for name in dict.fromkeys(trial.trainable_name for trial, _ in usable):
         results = [result for trial, result in usable if trial.trainable_name == name]
-        experiment.groups += _groups(_algorithm(name), results, experiment)
+        experiment.groups += _groups(_algorithm(name), results, experiment, asked)
     versions = [result.metrics.get(PROVENANCE) for _, result in usable]
     experiment.versions = [json.loads(text) for text in dict.fromkeys(map(json.dumps, versions))]
     experiment.versions = [one for one in experiment.versions if one]
     return experiment
+
+
+def _own_trials(folder: Path) -> tuple[list[tuple[Any, Any]], list[Trial]] | None:
+    """What the file of trials tells, also while they run; None if there is none."""
+    place = Folder(str(folder))
+    ledger = Ledger.read(place)
+    if ledger is None:
+        return None
+    pairs = []
+    for trial in ledger.trials:
+        result = read_result(trial, place)
+        status = _TERMINATED if has_ended(result) else trial.status
+        name = ledger.fixed.get("algorithm", "")
+        pairs.append(
+            (SimpleNamespace(trial_id=trial.id, status=status, trainable_name=name), result)
+        )
+    return pairs, ledger.trials
 
 
 def _can_be_used(trial: Any, result: Any, missing: list[str]) -> bool:
@@ -156,7 +176,9 @@ def _algorithm(trainable: str) -> str:
     return known.get(trainable, trainable)
 
 
-def _groups(algorithm: str, results: list[Any], experiment: Experiment) -> list[Group]:
+def _groups(
+    algorithm: str, results: list[Any], experiment: Experiment, trials: list[Trial] | None
+) -> list[Group]:
     differing = _differing([result.config for result in results])
 
     def setting_of(result: Any) -> dict[str, Any]:
@@ -168,12 +190,13 @@ def _groups(algorithm: str, results: list[Any], experiment: Experiment) -> list[
             for result in results
         ]
     about = experiment.about
-    # Where it was not written down, all seeds that there are count.
-    counted = range(sys.maxsize) if about is None else about.seeds
-    asked = about.seeds if about else None
     groups = []
-    for setting, runs in grouped(results, setting_of, counted):
+    for setting, runs in grouped(results, setting_of):
         result = next(r for r in results if setting_of(r) == setting)
+        asked: Sequence[int] | None = about.seeds if about else None
+        if trials is not None:
+            same = (trial for trial in trials if trial.setting == result.trial.setting)
+            asked = sorted(seed for trial in same for seed in trial.seeds)
         group = _group(algorithm, setting, experiment, result, runs)
         present = {run.seed for run in runs}
         absent = [seed for seed in asked or () if seed not in present]

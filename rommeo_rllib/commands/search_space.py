@@ -14,10 +14,6 @@ from rommeo_rllib.commands.configurations import literal, replaced, split_settin
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.naming import unknown_name_message
 
-SETTING = "__setting__"
-"""Key of a trial's configuration: the number of its setting. (RLlib leaves alone what begins with
-two underscores.)"""
-
 Setting = dict[str, Any]
 """Values by the path of their key, such as "alpha.initial"."""
 
@@ -137,28 +133,6 @@ def drawn(search: Mapping[str, Distribution], count: int, seed: int) -> list[Set
     ]
 
 
-def applied(current: Mapping[str, Any], settings: Sequence[Setting]) -> dict[str, Any]:
-    """Tune's search space that tries the settings one after the other.
-
-    Args:
-        current: the values of those keys (the first parts of paths) that are changed.
-        settings: what to try.
-    """
-    from ray import tune
-
-    space = {
-        key: by_setting([changed(current, setting)[key] for setting in settings]) for key in current
-    }
-    return {SETTING: tune.grid_search(list(range(len(settings)))), **space}
-
-
-def by_setting(values: Sequence[Any]) -> Any:
-    """Tune's way to say: the value of this key belongs to the setting's number."""
-    from ray import tune
-
-    return tune.sample_from(_Pick(list(values)))
-
-
 def changed(current: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
     """`current` with the setting's values in place.
 
@@ -179,13 +153,3 @@ def value_at(config: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         value = value[key]
     return value
-
-
-@dataclass(frozen=True)
-class _Pick:
-    """The value that belongs to a trial's setting."""
-
-    values: list[Any]
-
-    def __call__(self, spec: Any) -> Any:
-        return self.values[spec.config[SETTING]]

@@ -6,7 +6,7 @@ Grids and random points need none of this, see `search_space`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,22 +30,49 @@ class Clock:
     end: int
 
 
-def optuna_search(metric: str, seed: int) -> Any:
-    """Optuna's sampler as Tune's searcher.
-
-    Raises:
-        UsageError: if Optuna is not installed.
-    """
-    from ray.tune.search.optuna import OptunaSearch
-
+def require_optuna() -> None:
+    """Raises a UsageError if Optuna is not installed."""
     try:
-        import optuna
+        import optuna  # noqa: F401
     except ImportError as error:
         raise UsageError(
             "--method optuna needs Optuna: pip install 'rommeo-rllib[optuna]'."
         ) from error
+
+
+def optuna_search(
+    metric: str,
+    seed: int,
+    space: Mapping[str, Any],
+    known: Sequence[tuple[Mapping[str, Any], float]],
+) -> Any:
+    """Optuna's sampler as Tune's searcher.
+
+    Args:
+        metric: what is to be great.
+        seed: of the sampler.
+        space: Tune's domains by path ("alpha.initial").
+        known: points that were tried before, by path, and what they have brought.
+    """
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return OptunaSearch(metric=metric, mode="max", sampler=optuna.samplers.TPESampler(seed=seed))
+    # What goes on must not draw again what was drawn at first.
+    sampler = optuna.samplers.TPESampler(seed=seed + len(known))
+    search = OptunaSearch(
+        _nested(space),
+        metric=metric,
+        mode="max",
+        sampler=sampler,
+        points_to_evaluate=[_by_slashes(point) for point, _ in known],
+        evaluated_rewards=[value for _, value in known],
+    )
+    return search
+
+
+def _by_slashes(point: Mapping[str, Any]) -> dict[str, Any]:
+    return {path.replace(".", "/"): value for path, value in point.items()}
 
 
 def asha(metric: str, clock: Clock) -> Any:

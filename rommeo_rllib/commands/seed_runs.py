@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rommeo_rllib.commands.trials import TrialResult
 from rommeo_rllib.commands.tuning import ENV_STEPS
 
 _AGENT_RETURNS = "{}env_runners/agent_episode_returns_mean/"
@@ -94,7 +95,7 @@ class SeedRun:
 
 
 def seed_runs(results: Iterable[Any]) -> list[SeedRun]:
-    """The seeds of Tune's results that ended well, in the order of seeds."""
+    """The seeds of results that ended well, in the order of seeds."""
     runs = [run for result in results if result.error is None for run in _runs_of(result)]
     return sorted(runs, key=lambda run: run.seed)
 
@@ -117,8 +118,13 @@ def _runs_of(result: Any) -> list[SeedRun]:
             greedy_returns=_returns_per_play(frame, _EVALUATION, replica, replicas),
             metrics=_metrics(frame, replica, replicas),
         )
-        for replica in range(replicas)
+        for replica in range(_asked(result, replicas))
     ]
+
+
+def _asked(result: Any, replicas: int) -> int:
+    """How many of a trial's replicas were asked for; it may have computed more."""
+    return len(result.trial.seeds) if isinstance(result, TrialResult) else replicas
 
 
 def _without_undone(frame: pd.DataFrame) -> pd.DataFrame:

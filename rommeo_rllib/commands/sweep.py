@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.console import Console
 from rommeo_rllib.commands import configurations, options, search_space, searching
 from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.ownership import require_own_files
+from rommeo_rllib.commands.resuming import POINTS
 from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
 from rommeo_rllib.commands.sweep_plans import AlgorithmPlan, SweepPlan, TabularPlan
@@ -20,11 +20,18 @@ from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, print_table
 from rommeo_rllib.commands.train import (
     default_name,
     pictures_folder,
-    raise_if_failed,
+    raise_if_incomplete,
+    require_name,
     resolved,
     write_rows,
 )
-from rommeo_rllib.commands.tuning import Experiment, quiet_ray, run_trials
+from rommeo_rllib.commands.tuning import (
+    Experiment,
+    Search,
+    quiet_ray,
+    require_agreement,
+    run_trials,
+)
 from rommeo_rllib.schedules import make_alpha
 
 
@@ -119,11 +126,12 @@ class Sweep:
     time."""
 
     resume: bool = False
-    """Go on with the experiment of that name where it was stopped."""
+    """Go on with the experiment of that name where it was stopped or failed."""
 
-    trust: bool = False
-    """With --resume, read pickled objects that belong to another user, which run whatever code they
-    name: for files of people you trust."""
+    extend: bool = False
+    """As --resume, and run what is asked for and was not before: values, seeds, points."""
+
+    trust: options.ResumeTrust = False
 
     json: options.OptionalFile = None
     """File to write the table to: one object a setting."""
@@ -131,17 +139,19 @@ class Sweep:
     def run(self, console: Console) -> None:
         """Sweeps, then reports."""
         plan = self.plan()
-        name = self.name or default_name(self.configuration)
+        storage = resolved(self.storage)
+        name = self.name or default_name(self.configuration, storage)
+        experiment = plan.experiment(storage, name)
+        require_agreement(experiment, resume=self.resume, extend=self.extend, trust=self.trust)
         with quiet_ray():
-            experiment = plan.experiment(resolved(self.storage), name)
             count = self.points if self.method == "optuna" else len(plan.settings)
             console.print(
                 f"Sweeping {self.configuration}: {count} settings, "
                 f"{self.num_samples} seeds each ..."
             )
-            results = run_trials(experiment, console, resume=self.resume)
-        self._report(plan.outcomes(results), experiment, console)
-        raise_if_failed(results, experiment.folder)
+            results = run_trials(experiment, console, resume=self.resume, extend=self.extend)
+        self._report(plan.outcomes(results), experiment, console, is_partial=results.is_partial)
+        raise_if_incomplete(results, experiment.folder)
 
     def plan(self) -> SweepPlan:
         """What is to run; raises a UsageError for options that do not fit."""
@@ -178,11 +188,10 @@ class Sweep:
             raise UsageError(f"--method {self.method} chooses values by --search, and by it alone.")
         if self.method == "pbt" and self.asha:
             raise UsageError("--asha and --method pbt both decide who goes on; choose one.")
-        if self.resume and self.name is None:
-            raise UsageError("--resume needs --name: which experiment?")
-        options.require_folder_name(self.name)
-        if self.resume and self.name is not None and "://" not in self.storage:
-            require_own_files(Path(resolved(self.storage), self.name), trust=self.trust)
+        require_name(self)
+        options.require_writable("--json", self.json)
+        if self.extend and self.method == "pbt":
+            raise UsageError("--extend: --method pbt has a population that cannot grow.")
         return grids, search
 
     def settings(
@@ -192,19 +201,32 @@ class Sweep:
         points = search_space.drawn(search, self.points, self.seed) if search else [{}]
         return [one | point for point in points for one in search_space.combined(grids)]
 
-    def schedule(self, metric: str, clock: Clock, search: Mapping[str, Distribution]) -> Any:
-        """Tune's arguments for the chosen method."""
-        found: dict[str, Any] = {}
-        if self.method == "optuna":
-            found |= {"search_alg": searching.optuna_search(metric, self.seed)}
-            found |= {"num_samples": self.points}
+    def scheduler(self, metric: str, clock: Clock, search: Mapping[str, Distribution]) -> Any:
+        """Tune's scheduler for the chosen method, or None."""
         if self.method == "pbt":
-            found["scheduler"] = searching.population_based_training(
-                metric, clock, search, self.perturb_every
-            )
-        if self.asha:
-            found["scheduler"] = searching.asha(metric, clock)
-        return found
+            return searching.population_based_training(metric, clock, search, self.perturb_every)
+        return searching.asha(metric, clock) if self.asha else None
+
+    def searcher(self, metric: str, search: Mapping[str, Distribution]) -> Search | None:
+        """What chooses points while trials run, or None."""
+        if self.method != "optuna":
+            return None
+        searching.require_optuna()
+        space = {path: distribution.domain() for path, distribution in search.items()}
+        begin = partial(searching.optuna_search, metric, self.seed, space)
+        return Search(self.points, tuple(search), begin)
+
+    def fixed(self, search: Mapping[str, Distribution]) -> dict[str, Any]:
+        """What a resumed sweep must ask for again, besides what its trials have in common."""
+        fixed: dict[str, Any] = {"method": self.method, "asha": self.asha}
+        if self.method != "random" or self.asha:
+            fixed |= {"metric": self.metric, "perturb_every": self.perturb_every}
+        if self.method != "random":
+            fixed |= {"search": {path: [d.name, *d.arguments] for path, d in search.items()}}
+            fixed |= {"seed": self.seed}
+        if self.method == "optuna":
+            fixed |= {POINTS: self.points, "seeds": self.num_samples}
+        return fixed
 
     def about(self) -> About:
         """What is written down beside the results."""
@@ -214,9 +236,13 @@ class Sweep:
             self.configuration, first_seed, self.num_samples, self.success_above, self.judge_by
         )
 
-    def _report(self, outcomes: list[Outcome], experiment: Experiment, console: Console) -> None:
+    def _report(
+        self, outcomes: list[Outcome], experiment: Experiment, console: Console, *, is_partial: bool
+    ) -> None:
         from rommeo_rllib.commands.sweep_figures import write_pictures
 
+        if is_partial:
+            console.print("Partial: of trials that have not ended, or failed, nothing is counted.")
         if not outcomes:
             return
         print_table(outcomes, console)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rommeo_rllib.commands import configurations, search_space
 from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.search_space import SETTING, Distribution, Setting
+from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
-from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, completed, outcomes_of
-from rommeo_rllib.commands.train import can_be_replicated, with_seeds
+from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, outcomes_of
+from rommeo_rllib.commands.train import can_be_replicated, fixed_of, trials_of_seeds
+from rommeo_rllib.commands.trials import Results, Trial, as_json
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 
@@ -34,7 +35,7 @@ class SweepPlan(Protocol):
         """What Tune is to run."""
         ...
 
-    def outcomes(self, results: Any) -> list[Outcome]:
+    def outcomes(self, results: Results) -> list[Outcome]:
         """What each setting has brought."""
         ...
 
@@ -60,7 +61,8 @@ class AlgorithmPlan:
             self._evaluate_at_the_end()
         self._config.metrics_num_episodes_for_smoothing = 3
         together = min(sweep.replicas or sweep.num_samples, sweep.num_samples)
-        self._replicas = together if can_be_replicated(self._config) else 1
+        own = getattr(self._config, "replicas", 1)
+        self._replicas = together if can_be_replicated(self._config) else own
         if sweep.method != "random" and self._replicas < sweep.num_samples:
             raise UsageError(
                 f"--num-samples {sweep.num_samples}: --method {sweep.method} needs all seeds of a "
@@ -74,60 +76,64 @@ class AlgorithmPlan:
     def experiment(self, storage: str, name: str) -> Experiment:
         """What Tune is to run."""
         sweep, config = self._sweep, self._config
-        seeds = list(range(sweep.seed, sweep.seed + sweep.num_samples, self._replicas))
-        trials = len(self.settings) * len(seeds)
-        if sweep.method == "optuna":
-            domains = {path: d.domain() for path, d in self._search.items()}
-            space = search_space.changed(self._swept(domains), domains)
-            seeds, trials = seeds[:1], sweep.points
-        else:
-            space = search_space.applied(self._swept(self.settings[0]), self.settings)
-        for key, value in space.items():
-            setattr(config, key, value)
-        if sweep.method == "random":
-            with_seeds(config, seeds, self._replicas)
-        else:
-            config.training(**({"replicas": self._replicas} if self._replicas > 1 else {}))
-            config.debugging(seed=sweep.seed)
-        if sweep.method == "pbt":
-            # Each member of the population has seeds of its own.
-            config.debugging(seed=search_space.by_setting(self._member_seeds()))
         metric = sweep.metric or "env_runners/episode_return_mean"
         clock = Clock(ENV_STEPS, int(self._stop.get(ENV_STEPS, 0)))
+        search = sweep.searcher(metric, self._search)
+        if search is not None:
+            config.debugging(seed=sweep.seed)
+            if self._replicas > 1:
+                config.training(replicas=self._replicas)
+        swept = {path for setting in self.settings for path in setting} | {*self._search}
         return Experiment(
             config.algo_class,
             config,
             self._stop,
             storage,
             name,
-            num_trials=trials,
+            trials=[] if search else self._trials(),
+            configured=self._configured,
+            fixed=fixed_of(config, self._stop, swept) | sweep.fixed(self._search),
             metric=metric,
-            search=sweep.schedule(metric, clock, self._search),
+            scheduler=sweep.scheduler(metric, clock, self._search),
+            changing=tuple(self._search) if sweep.method == "pbt" else (),
+            search=search,
             checkpoint=False,
             checkpoint_frequency=sweep.checkpoint_frequency,
             tensorboard=False,
             about=sweep.about(),
         )
 
-    def outcomes(self, results: Any) -> list[Outcome]:
+    def outcomes(self, results: Results) -> list[Outcome]:
         """What each setting has brought."""
-        chosen_later = self._sweep.method != "random"
-
-        def setting_of(result: Any) -> Mapping[str, Any]:
-            if not chosen_later:
-                return self.settings[result.config[SETTING]]
-            return {path: search_space.value_at(result.config, path) for path in self._search}
-
         sweep = self._sweep
-        # The last trial of a setting may have computed more seeds than were asked for.
-        asked = None if chosen_later else range(sweep.seed, sweep.seed + sweep.num_samples)
         return outcomes_of(
             results,
-            setting_of,
+            lambda result: result.trial.tried,
             sweep.success_above,
-            seeds=asked,
+            # Points that are chosen while others run are outcomes of their own.
+            apart=sweep.method != "random",
             greedy=sweep.judge_by == "greedy",
         )
+
+    def _trials(self) -> list[Trial]:
+        first, count, each = self._sweep.seed, self._sweep.num_samples, self._replicas
+        if self._sweep.method == "pbt":
+            # Each member of the population has seeds of its own.
+            return [
+                Trial(setting, first + each * number, each, each)
+                for number, setting in enumerate(self.settings)
+            ]
+        return [
+            trial
+            for setting in self.settings
+            for trial in trials_of_seeds(setting, first, count, each)
+        ]
+
+    def _configured(self, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the configuration's keys that a setting changes."""
+        # JSON, from which it was read again, has lists alone, and no sets.
+        exact = next((one for one in self.settings if as_json(one) == setting), setting)
+        return search_space.changed(self._swept(exact), exact)
 
     def _evaluate_at_the_end(self) -> None:
         if ENV_STEPS not in self._stop:
@@ -138,10 +144,6 @@ class AlgorithmPlan:
             evaluation_duration=1,
             evaluation_config={**(self._config.evaluation_config or {}), "explore": False},
         )
-
-    def _member_seeds(self) -> list[int]:
-        first, each = self._sweep.seed, self._replicas
-        return [first + each * index for index in range(len(self.settings))]
 
     def _path(self, path: str, option: str) -> str:
         """The same path, as RLlib names its first key."""
@@ -202,45 +204,55 @@ class TabularPlan:
             space |= search_space.changed(
                 self._swept(space, [path]), {path: configurations.literal(text)}
             )
-        metric, trials = sweep.metric or CONVERGED, len(self.settings)
-        if sweep.method == "optuna":
-            domains = {self._path(path): d.domain() for path, d in self._search.items()}
-            space |= search_space.changed(self._swept(space, domains), domains)
-            trials = sweep.points
-        else:
-            settings = [{self._path(p): v for p, v in s.items()} for s in self.settings]
-            space |= search_space.applied(self._swept(space, settings[0]), settings)
+        metric = sweep.metric or CONVERGED
+        self._space = space
+        search = sweep.searcher(metric, {self._path(p): d for p, d in self._search.items()})
+        own = {self._path(path).split(".")[0] for setting in self.settings for path in setting}
         return Experiment(
             TRAINABLES[module.learner.name],
             space,
             {},
             storage,
             name,
-            num_trials=trials,
+            trials=[] if search else [Trial(setting) for setting in self.settings],
+            configured=self._configured,
+            fixed={
+                "algorithm": module.learner.name,
+                "settings": {key: value for key, value in space.items() if key not in own},
+                **sweep.fixed(self._search),
+            },
             metric=metric,
-            search=sweep.schedule(metric, Clock("episodes", episodes), self._search),
+            scheduler=sweep.scheduler(metric, Clock("episodes", episodes), self._search),
+            search=search,
             checkpoint=False,
             checkpoint_frequency=sweep.checkpoint_frequency,
             tensorboard=False,
             about=sweep.about(),
         )
 
-    def outcomes(self, results: Any) -> list[Outcome]:
+    def outcomes(self, results: Results) -> list[Outcome]:
         """What each setting has brought."""
         from rommeo_rllib.tabular.trainable import CONVERGED, REWARD
 
         seeds, outcomes = self._sweep.num_samples, []
-        for result in completed(results):
+        for result in results:
+            if result.error is not None:
+                continue
             share, reward = result.metrics.get(CONVERGED), result.metrics[REWARD]
             success = None if share is None else success_rate(round(share * seeds), seeds)
             mean = Interval(reward, math.nan, math.nan)
-            outcomes.append(Outcome(self._setting_of(result), seeds, success, mean))
+            outcomes.append(Outcome(self._setting_of(result.trial), seeds, success, mean))
         return outcomes
 
-    def _setting_of(self, result: Any) -> Setting:
+    def _configured(self, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the configuration's keys that a setting changes."""
+        by_key = {self._path(path): value for path, value in setting.items()}
+        return search_space.changed(self._swept(self._space, by_key), by_key)
+
+    def _setting_of(self, trial: Trial) -> Setting:
         if self._sweep.method == "random":
-            return self.settings[result.config[SETTING]]
-        return {p: search_space.value_at(result.config, self._path(p)) for p in self._search}
+            return trial.setting
+        return {path: trial.setting[self._path(path)] for path in self._search}
 
     def _path(self, path: str) -> str:
         """Alpha is called temperature by those rivals that have no alpha."""

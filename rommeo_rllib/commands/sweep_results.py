@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,52 +85,38 @@ def outcomes_of(
     setting_of: Callable[[Any], Mapping[str, Any]],
     success_above: float | None,
     *,
-    seeds: range | None,
+    apart: bool = False,
     greedy: bool = False,
 ) -> list[Outcome]:
     """All trials' outcomes, in the order of trials.
 
     Args:
-        results: Tune's.
+        results: of trials.
         setting_of: finds out what setting a result is of.
         success_above: what makes a seed a success, if that is known.
-        seeds: those that were asked for, which a setting's trials share; None if each trial is an
-            outcome of its own, though others may end with its values.
+        apart: whether each trial is an outcome of its own, though others may end with its values.
         greedy: whether greedy returns count, not sampled ones.
     """
     return [
         outcome_of(setting, runs, success_above, greedy=greedy)
-        for setting, runs in grouped(results, setting_of, seeds)
+        for setting, runs in grouped(results, setting_of, apart=apart)
     ]
 
 
 def grouped(
     results: Iterable[Any],
     setting_of: Callable[[Any], Mapping[str, Any]],
-    seeds: range | None,
+    *,
+    apart: bool = False,
 ) -> list[tuple[Mapping[str, Any], list[SeedRun]]]:
     """The seeds of each setting, in the order of trials; arguments as for `outcomes_of`."""
     from rommeo_rllib.commands.seed_runs import seed_runs
 
     trials: dict[Any, list[Any]] = {}
-    for index, result in enumerate(completed(results)):
-        key = index if seeds is None else repr(setting_of(result))
+    for index, result in enumerate(result for result in results if result.error is None):
+        key = index if apart else json.dumps(setting_of(result), sort_keys=True, default=repr)
         trials.setdefault(key, []).append(result)
-    return [
-        (
-            setting_of(group[0]),
-            [run for run in seed_runs(group) if seeds is None or run.seed in seeds],
-        )
-        for group in trials.values()
-    ]
-
-
-def completed(results: Iterable[Any]) -> list[Any]:
-    """Those trials that did not fail, as they were made; a resumed sweep has them in any order."""
-    return sorted(
-        (result for result in results if result.error is None),
-        key=lambda result: str(result.metrics["trial_id"]),
-    )
+    return [(setting_of(group[0]), seed_runs(group)) for group in trials.values()]
 
 
 def print_table(outcomes: Sequence[Outcome], console: Console) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import math
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,16 @@ from rich.table import Table
 from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.about import About
 from rommeo_rllib.commands.configurations import Configuration
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
+from rommeo_rllib.commands.errors import CommandError, Interrupted, UsageError
+from rommeo_rllib.commands.folders import Folder, write_whole
+from rommeo_rllib.commands.trials import Results, Trial, TrialResult
+from rommeo_rllib.commands.tuning import (
+    ENV_STEPS,
+    Experiment,
+    quiet_ray,
+    require_agreement,
+    run_trials,
+)
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.seed_runs import SeedRun
@@ -50,12 +60,24 @@ class Train:
     stop_steps: options.OptionalInt = None
     """Env steps after which to stop; by default what the configuration says."""
 
+    checkpoint_frequency: int = 0
+    """Iterations between two checkpoints, from which --resume goes on; by default there is one at
+    the end, and an unfinished trial begins anew."""
+
     storage: str = "results"
     """Folder (or URI) for results, checkpoints and pictures."""
 
     name: options.OptionalText = None
     """Name of the experiment's folder in the storage; by default made from configuration and
     time."""
+
+    resume: bool = False
+    """Go on with the experiment of that name where it was stopped or failed."""
+
+    extend: bool = False
+    """As --resume, and run seeds that were not asked for before."""
+
+    trust: options.ResumeTrust = False
 
     json: options.OptionalFile = None
     """File to write the table to: one object a seed."""
@@ -68,37 +90,44 @@ class Train:
         """Trains, then reports."""
         options.require_counts(self, "num_samples", "replicas", "stop_steps")
         options.require_seed(self.seed, self.num_samples)
-        options.require_folder_name(self.name)
+        require_name(self)
+        options.require_writable("--json", self.json)
+        storage = resolved(self.storage)
         configuration = self._configuration()
+        name = self.name or default_name(configuration.name, storage)
+        experiment = Experiment(
+            configuration.config.algo_class,
+            configuration.config,
+            configuration.stop,
+            storage=storage,
+            name=name,
+            trials=trials_of_seeds({}, self.seed, self.num_samples, 1),
+            fixed=fixed_of(configuration.config, configuration.stop),
+            checkpoint_frequency=self.checkpoint_frequency,
+            about=About(configuration.name, self.seed, self.num_samples),
+        )
+        require_agreement(experiment, resume=self.resume, extend=self.extend, trust=self.trust)
         with quiet_ray():
-            name = self.name or default_name(configuration.name)
-            storage = resolved(self.storage)
             replicas = self.replicas or replicas_to_use(configuration.config, self.num_samples)
-            seeds = range(self.seed, self.seed + self.num_samples, replicas)
+            experiment.trials = trials_of_seeds({}, self.seed, self.num_samples, replicas)
             last = self.seed + self.num_samples - 1
             which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
             console.print(f"Training {configuration.name} with {which} ...")
-            experiment = Experiment(
-                configuration.config.algo_class,
-                with_seeds(configuration.config, list(seeds), replicas),
-                stop=configuration.stop,
-                storage=storage,
-                name=name,
-                num_trials=len(seeds),
-                about=About(configuration.name, self.seed, self.num_samples),
-            )
-            results = run_trials(experiment, console)
+            results = run_trials(experiment, console, resume=self.resume, extend=self.extend)
         self._report(results, configuration, storage, name, console)
 
     def _report(
-        self, results: Any, configuration: Configuration, storage: str, name: str, console: Console
+        self,
+        results: Results,
+        configuration: Configuration,
+        storage: str,
+        name: str,
+        console: Console,
     ) -> None:
         from rommeo_rllib.commands.seed_runs import seed_runs
         from rommeo_rllib.commands.train_figures import write_pictures
 
-        # The last trial may have computed more seeds than were asked for.
-        asked = range(self.seed, self.seed + self.num_samples)
-        runs = [run for run in seed_runs(results) if run.seed in asked]
+        runs = seed_runs(results)
         if runs:
             _print_table(runs, console)
             if self.json is not None:
@@ -107,7 +136,9 @@ class Train:
             pictures = write_pictures(runs, configuration.config, configuration.name, folder)
             for path in pictures:
                 console.print(f"Picture: {path}", soft_wrap=True)
-        raise_if_failed(results, f"{storage}/{name}")
+        for result in results.unfinished:
+            console.print(_unfinished(result), soft_wrap=True, markup=False)
+        raise_if_incomplete(results, f"{storage}/{name}")
 
     def _configuration(self) -> Configuration:
         configuration = configurations.load(self.configuration)
@@ -162,24 +193,65 @@ def replicas_to_use(config: Any, num_seeds: int) -> int:
     return min(math.ceil(num_seeds / cpus), _MOST_REPLICAS)
 
 
-def with_seeds(config: Any, seeds: list[int], replicas: int) -> Any:
-    """A search space with a trial for each of `seeds`, which are the seeds of first replicas."""
-    from ray import tune
+def trials_of_seeds(
+    setting: Mapping[str, Any], first: int, count: int, replicas: int
+) -> list[Trial]:
+    """Trials of `replicas` seeds each; the last one may compute more than are asked for."""
+    end = first + count
+    return [
+        Trial(dict(setting), seed, replicas, min(replicas, end - seed))
+        for seed in range(first, end, replicas)
+    ]
 
-    if replicas > 1:
-        config.training(replicas=replicas)
-    return config.debugging(seed=tune.grid_search(seeds))
+
+def fixed_of(config: Any, stop: Mapping[str, Any], swept: Collection[str] = ()) -> dict[str, Any]:
+    """What a resumed command must ask for again: the algorithm, its settings, when to stop.
+
+    Args:
+        config: the configuration.
+        stop: when to stop.
+        swept: keys whose values are trials'.
+    """
+    own = ("seed", "replicas", *swept)
+    settings = {k: v for k, v in configurations.settings_of(config).items() if k not in own}
+    return {"algorithm": config.algo_class.__name__, "settings": settings, "stop": dict(stop)}
 
 
 def resolved(storage: str) -> str:
-    """The storage as Tune wants it: an absolute path or a URI."""
-    return storage if "://" in storage else str(Path(storage).expanduser().resolve())
+    """The storage as Tune wants it: an absolute path or a URI.
+
+    Raises:
+        UsageError: if nothing can be written there.
+    """
+    if "://" in storage:
+        Folder(storage)
+        return storage.rstrip("/")
+    path = Path(storage).expanduser().resolve()
+    options.require_writable("--storage", path / "x")
+    return str(path)
 
 
-def default_name(configuration: str) -> str:
-    """A folder's name for an experiment, from what is run and when."""
+def default_name(configuration: str, storage: str) -> str:
+    """A folder's name for an experiment, from what is run and when; none that is there already."""
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return f"{configuration.replace('/', '-').strip('-.')}_{stamp}"
+    name = f"{configuration.replace('/', '-').strip('-.')}_{stamp}"
+    taken = (f"{name}_{number}" for number in itertools.count(2))
+    while Path(storage, name).exists():
+        name = next(taken)
+    return name
+
+
+def require_name(command: Any) -> None:
+    """Raises a UsageError unless a command that goes on says with what, and by whole numbers."""
+    options.require_folder_name(command.name)
+    for option in ("resume", "extend"):
+        if getattr(command, option) and command.name is None:
+            raise UsageError(f"--{option} needs --name: which experiment?")
+    if command.checkpoint_frequency < 0:
+        raise UsageError(
+            f"--checkpoint-frequency {command.checkpoint_frequency}: allowed: 0 (none before the "
+            "end) or more."
+        )
 
 
 def _print_table(runs: list[SeedRun], console: Console) -> None:
@@ -203,10 +275,18 @@ def _print_table(runs: list[SeedRun], console: Console) -> None:
         console.print(f"Checkpoint of {which}: {checkpoint}", soft_wrap=True)
 
 
+def _unfinished(result: TrialResult) -> str:
+    """What there is of a trial that has not come to its end."""
+    seeds = list(result.trial.seeds)
+    which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+    steps = int(result.metrics.get(ENV_STEPS, 0))
+    saved = f"checkpoint: {result.checkpoint.path}" if result.checkpoint else "no checkpoint yet"
+    return f"{which}: not ended, partial results up to env step {steps}; {saved}."
+
+
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
     """Writes a table as JSON, one object a row."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(rows, indent=2) + "\n")
+    write_whole(file, json.dumps(rows, indent=2) + "\n")
 
 
 def pictures_folder(storage: str, name: str) -> Path:
@@ -214,16 +294,37 @@ def pictures_folder(storage: str, name: str) -> Path:
     return Path(storage if "://" not in storage else "results") / name / "figures"
 
 
-def raise_if_failed(results: Any, where: str) -> None:
-    """Raises a CommandError that says how many trials failed, and why the first did."""
-    if results.errors:
+def raise_if_incomplete(results: Results, where: str, again: str | None = None) -> None:
+    """Raises an error unless all trials have ended well: it says how many have not, and why.
+
+    Args:
+        results: what there is.
+        where: the experiment's folder.
+        again: the command that goes on with it; None for options.
+
+    Raises:
+        Interrupted: if a signal has ended the run early.
+        CommandError: if trials have failed or are missing.
+    """
+    errors, unfinished = results.errors, results.unfinished
+    total = len(results) + len(unfinished)
+    again = again or f"the same with --name {where.rsplit('/', 1)[-1]} --resume"
+    if results.interrupted is not None:
+        ended = f"{len(results) - len(errors)} of {total} trials in {where} have ended"
+        raise Interrupted(results.interrupted, f"{ended}; {again} goes on.")
+    if errors:
         raise CommandError(
-            f"{len(results.errors)} of {len(results)} trials failed; the first: "
-            f"{reason(results.errors[0])}. Details are in {where}."
+            f"{len(errors)} of {total} trials failed; the first: {reason(errors[0])}. Details are "
+            f"in {where}; {again} runs them again."
+        )
+    if unfinished:
+        raise CommandError(
+            f"{len(unfinished)} of {total} trials in {where} have not come to their end; {again} "
+            "goes on with them."
         )
 
 
-def reason(error: Exception) -> str:
+def reason(error: Exception | str) -> str:
     """What of Ray's long report says what went wrong, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]

@@ -9,48 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.trials import CONFIG_FILE, ROWS_FILE, Trial, TrialResult, flat
 from rommeo_rllib.naming import printable
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 STATE_FILES = "experiment_state-*.json"
-_ROWS_FILE, _CONFIG_FILE = "result.json", "params.json"
 # What Tune writes of an object that JSON cannot say.
 _OBJECT = re.compile(r"<.+>", re.DOTALL)
 _CLASS = re.compile(r"<class '(?:.*\.)?(\w+)'>")
-
-
-@dataclass
-class TrialResult:
-    """What a trial has brought, in the form of Ray Tune's `Result`.
-
-    Attributes:
-        config: its configuration, as far as JSON can say it.
-        rows: its results, flat: keys are "env_runners/episode_return_mean" and the like.
-        metrics: its last result, as it was reported; empty before the first.
-        checkpoint: has the `path` of its last checkpoint's folder; None if there is none.
-        error: why it failed; None if it did not.
-    """
-
-    config: dict[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    metrics: dict[str, Any] = field(default_factory=dict, repr=False)
-    checkpoint: Any = None
-    error: Exception | None = None
-
-    @property
-    def metrics_dataframe(self) -> pd.DataFrame | None:
-        """All its results; None before the first."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows) if self.rows else None
 
 
 def read_trials(folder: Path) -> list[tuple[Any, TrialResult]]:
@@ -84,8 +54,12 @@ def _trial(
     )
     # Its last part: what a file says may not lead out of the experiment's folder.
     inside = folder / Path(trial["relative_logdir"]).name
-    rows = list(_rows(inside / _ROWS_FILE))
-    result = TrialResult(_config(inside / _CONFIG_FILE), [flat(row) for row in rows])
+    rows = list(_rows(inside / ROWS_FILE))
+    result = TrialResult(
+        Trial({}, id=known.trial_id),
+        _config(inside / CONFIG_FILE),
+        [flat(row) for row in rows],
+    )
     result.metrics = rows[-1] if rows else {}
     checkpoints = sorted(path for path in inside.glob("checkpoint_*") if path.is_dir())
     if checkpoints:
@@ -127,15 +101,3 @@ def _has_objects(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(_has_objects, value))
     return isinstance(value, str) and _OBJECT.fullmatch(value) is not None
-
-
-def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a/b": 1}."""
-    found: dict[str, Any] = {}
-    for key, value in row.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{name}/")
-        else:
-            found[name] = value
-    return found

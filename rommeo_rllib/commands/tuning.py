@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
+import signal
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rommeo_rllib.commands.about import About, write_about
+from rommeo_rllib.commands.errors import Terminated
+from rommeo_rllib.commands.folders import Folder
+from rommeo_rllib.commands.ownership import require_own_files
+from rommeo_rllib.commands.resuming import agreed, known
+from rommeo_rllib.commands.trials import Ledger, Results, Trial, as_json, has_ended, read_result
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
-
-_ENDED_FILE = "all-trials-ended"
 
 # Processes and nodes are lost now and then; a trial that fails more often has a fault of its own.
 _MAX_FAILURES = 2
@@ -34,10 +39,8 @@ def import_ray_quietly() -> None:
     warnings.filterwarnings("ignore")
     import ray.rllib  # noqa: F401
 
-    for name in ("ray", "ray.rllib", "ray.train", "ray.data"):
+    for name in ("ray", "ray.rllib", "ray.train", "ray.data", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # What Tune logs of a failed trial is in the trial's folder, too.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 @contextmanager
@@ -51,17 +54,51 @@ def quiet_ray() -> Iterator[None]:
 
     started_here = not ray.is_initialized()
     if started_here:
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": _QUIET_WORKER},
-        )
+        with _own_signals():
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": _QUIET_WORKER},
+            )
     try:
         yield
     finally:
         if started_here:
             ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Puts our handlers of signals back afterwards: Ray's print its stack."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit as end:
+        # What Ray's handler of SIGTERM does while Ray starts.
+        if end.code == signal.SIGTERM:
+            raise Terminated from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that chooses points while trials run.
+
+    Attributes:
+        count: how many points.
+        paths: the keys that it chooses values of.
+        begin: what makes Tune's searcher, from the points that are known (values by path) and what
+            they have brought.
+    """
+
+    count: int
+    paths: tuple[str, ...]
+    begin: Callable[[list[tuple[dict[str, Any], float]]], Any]
 
 
 @dataclass
@@ -70,14 +107,18 @@ class Experiment:
 
     Attributes:
         trainable: a Trainable class.
-        param_space: Tune's search space, an AlgorithmConfig or a dict.
+        config: what all trials have in common, an AlgorithmConfig or a dict.
         stop: Tune's stopping criteria.
         storage: folder or URI for all experiments.
         name: this experiment's folder in it.
-        num_trials: how many trials the search space makes.
+        trials: what is asked for; with a search nothing.
+        configured: the values of a configuration's keys that a trial's setting changes; None where
+            settings are empty.
+        fixed: what a resumed command must ask for again, as JSON can say it.
         metric: path of the result to show the best of, which is the greatest.
-        search: how points are chosen and trials scheduled (and how many samples of the space are
-            drawn), Tune's own arguments.
+        scheduler: Tune's, or None.
+        changing: the keys whose values the scheduler changes in mid-training.
+        search: what chooses points instead of `trials`, or None.
         checkpoint: whether each trial is saved at its end.
         checkpoint_frequency: iterations between two checkpoints; 0 for none before the end.
         tensorboard: whether to write event files for TensorBoard; they cost more than all other
@@ -86,13 +127,17 @@ class Experiment:
     """
 
     trainable: Any
-    param_space: Any
+    config: Any
     stop: dict[str, Any]
     storage: str
     name: str
-    num_trials: int
+    trials: list[Trial] = field(default_factory=list)
+    configured: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    fixed: dict[str, Any] = field(default_factory=dict)
     metric: str = "env_runners/episode_return_mean"
-    search: dict[str, Any] = field(default_factory=dict)
+    scheduler: Any = None
+    changing: tuple[str, ...] = ()
+    search: Search | None = None
     checkpoint: bool = True
     checkpoint_frequency: int = 0
     tensorboard: bool = True
@@ -103,70 +148,158 @@ class Experiment:
         """Where this experiment's results are."""
         return f"{self.storage}/{self.name}"
 
+    @property
+    def num_trials(self) -> int:
+        """How many trials are asked for."""
+        return self.search.count if self.search else len(self.trials)
 
-def run_trials(experiment: Experiment, console: Console, *, resume: bool = False) -> Any:
-    """Runs all trials to their end, showing progress; returns Tune's `ResultGrid`.
+    def config_of(self, trial: Trial) -> dict[str, Any]:
+        """A trial's whole configuration."""
+        changed = self.configured(trial.tried) if self.configured and trial.tried else {}
+        if isinstance(self.config, dict):
+            return {**self.config, **changed}
+        config = self.config.copy(copy_frozen=False)
+        seeds = {} if trial.seed is None else {"seed": trial.seed}
+        if seeds and hasattr(config, "replicas"):
+            seeds["replicas"] = trial.replicas
+        for key, value in {**changed, **seeds}.items():
+            setattr(config, key, value)
+        return dict(config.to_dict())
+
+
+def run_trials(
+    experiment: Experiment, console: Console, *, resume: bool = False, extend: bool = False
+) -> Results:
+    """Runs all trials to their end, showing progress; returns what they have brought.
 
     Args:
         experiment: what to run.
         console: where progress is shown.
-        resume: go on with the experiment of that name where it was stopped; what it was stopped
-            too early to have stored begins anew.
+        resume: go on with the experiment of that name: trials that have ended are kept; failed and
+            unfinished ones go on from their checkpoints, or begin anew.
+        extend: as `resume`, and run what is asked for and was not before.
+
+    Raises:
+        UsageError: if there is such an experiment and it is not to be gone on with, if it was asked
+            for otherwise, or if another process runs it.
+        CommandError: if what is written down there cannot be read.
     """
-    from ray import tune
-
-    ended = None if "://" in experiment.folder else Path(experiment.folder) / _ENDED_FILE
-    if ended is not None and experiment.about is not None:
-        write_about(experiment.about, ended.parent)
-    if resume and ended is not None and ended.exists():
-        # To restore it would run again what ended after Tune last stored it.
-        return tune.ResultGrid(tune.ExperimentAnalysis(experiment.folder))
-    results = _fit(experiment, console, resume)
-    if ended is not None and not results.errors:
-        ended.touch()
-    return results
-
-
-def _fit(experiment: Experiment, console: Console, resume: bool) -> Any:
-    from ray import tune
-
-    with _tunes_switches():
-        if resume and tune.Tuner.can_restore(experiment.folder):
-            restored = tune.Tuner.restore(
-                experiment.folder,
-                experiment.trainable,
-                resume_unfinished=True,
-                restart_errored=True,
-                param_space=experiment.param_space,
+    folder = Folder(experiment.folder)
+    with folder.locked():
+        before = known(folder)
+        if before is None and resume:
+            console.print(
+                f"Nothing to resume in {experiment.folder}: beginning.",
+                soft_wrap=True,
+                markup=False,
             )
-            return restored.fit()
-        if resume:
-            console.print(f"Nothing to resume in {experiment.folder}: beginning.", soft_wrap=True)
-        return _tuner(experiment, console).fit()
+        asked = Ledger(as_json(experiment.fixed), experiment.trials)
+        ledger = agreed(asked, before, folder.where, resume=resume, extend=extend)
+        if experiment.about is not None and folder.local is not None:
+            write_about(experiment.about, folder.local)
+        to_run = _to_run(experiment, ledger, folder)
+        ledger.write(folder)
+        caught = _fit(experiment, ledger, to_run, folder, console)
+        return results_of(ledger, folder, with_checkpoint=experiment.checkpoint, caught=caught)
 
 
-def _tuner(experiment: Experiment, console: Console) -> Any:
+def require_agreement(experiment: Experiment, *, resume: bool, extend: bool, trust: bool) -> None:
+    """Raises what `run_trials` would of an experiment that was begun, before Ray is started.
+
+    And a UsageError if checkpoints would be read that are another user's and not trusted.
+    """
+    folder = Folder(experiment.folder)
+    asked = Ledger(as_json(experiment.fixed), experiment.trials)
+    if folder.local is not None and (resume or extend):
+        require_own_files(folder.local, trust=trust)
+    agreed(asked, known(folder), folder.where, resume=resume, extend=extend)
+
+
+def results_of(
+    ledger: Ledger, folder: Folder, *, with_checkpoint: bool, caught: int | None = None
+) -> Results:
+    """What the trials of an experiment have brought so far."""
+    results = [read_result(trial, folder) for trial in ledger.trials]
+    done = [one for one in results if has_ended(one, with_checkpoint=with_checkpoint) or one.error]
+    known_ids = {result.trial.id for result in done}
+    unfinished = [result for result in results if result.trial.id not in known_ids]
+    return Results(done, unfinished, caught)
+
+
+def _to_run(experiment: Experiment, ledger: Ledger, folder: Folder) -> list[Trial]:
+    """Those trials that have not ended, made ready to go on or to begin anew."""
+    from rommeo_rllib.commands.listed_trials import begin_anew
+
+    to_run = []
+    for trial in ledger.trials:
+        result = read_result(trial, folder)
+        if has_ended(result, with_checkpoint=experiment.checkpoint):
+            continue
+        to_run.append(trial)
+        iterations = [row.get("training_iteration") for row in result.rows]
+        if trial.checkpoint_iteration not in iterations or folder.local is None:
+            begin_anew(trial, folder)
+    if experiment.search is not None:
+        # The search chooses other points in their place.
+        for trial in to_run:
+            begin_anew(trial, folder)
+            ledger.trials.remove(trial)
+        to_run = []
+    return to_run
+
+
+def _fit(
+    experiment: Experiment,
+    ledger: Ledger,
+    to_run: list[Trial],
+    folder: Folder,
+    console: Console,
+) -> int | None:
+    """Has Tune run what is left; the number of the signal that ended it early, or None."""
     from ray import tune
     from ray.tune.logger import JsonLoggerCallback, TBXLoggerCallback
 
+    from rommeo_rllib.commands.listed_trials import (
+        CatchSignals,
+        ListedTrials,
+        WriteDown,
+        WriteRows,
+    )
     from rommeo_rllib.commands.progress import ProgressCallback
 
+    search = experiment.search
+    ended = len(ledger.trials) - len(to_run)
+    left = search.count - ended if search else len(to_run)
+    if left <= 0:
+        return None
+    listed: Any
+    if search is None:
+        listed = ListedTrials([(t, experiment.config_of(t)) for t in to_run], folder.where)
+        space, samples, changing = listed.space(), 1, experiment.changing
+    else:
+        listed = search.begin(_points(ledger, folder, experiment.metric))
+        space, samples, changing = experiment.config, left, search.paths
     steps = int(experiment.stop.get(ENV_STEPS, 0))
+    signals = CatchSignals(console)
     callbacks = [
-        ProgressCallback(experiment.num_trials, steps, experiment.metric, console),
-        JsonLoggerCallback(),
+        ProgressCallback(experiment.num_trials, steps, experiment.metric, console, ended=ended),
+        WriteRows(folder.local) if folder.local is not None else JsonLoggerCallback(),
+        # After what writes results: what has ended has them.
+        WriteDown(ledger, folder, changing),
+        signals,
     ]
     if experiment.tensorboard:
         callbacks.append(TBXLoggerCallback())
-    return tune.Tuner(
-        experiment.trainable,
-        param_space=experiment.param_space,
-        tune_config=tune.TuneConfig(
+    tuner_arguments: dict[str, Any] = {
+        "param_space": space,
+        "tune_config": tune.TuneConfig(
             # A new process costs several seconds of CPU, as much as a short trial.
             reuse_actors=experiment.trainable.reset_config is not tune.Trainable.reset_config,
-            **experiment.search,
+            search_alg=listed,
+            scheduler=experiment.scheduler,
+            num_samples=samples,
         ),
-        run_config=tune.RunConfig(
+        "run_config": tune.RunConfig(
             name=experiment.name,
             storage_path=experiment.storage,
             stop=experiment.stop,
@@ -178,7 +311,20 @@ def _tuner(experiment: Experiment, console: Console) -> Any:
                 checkpoint_frequency=experiment.checkpoint_frequency,
             ),
         ),
-    )
+    }
+    with _tunes_switches(), tunes_errors_told(), signals:
+        tune.Tuner(experiment.trainable, **tuner_arguments).fit()
+    return signals.caught
+
+
+def _points(ledger: Ledger, folder: Folder, metric: str) -> list[tuple[dict[str, Any], float]]:
+    """The points that are known, and what they have brought."""
+    points = []
+    for trial in ledger.trials:
+        value = read_result(trial, folder).rows[-1].get(metric)
+        if isinstance(value, int | float) and math.isfinite(value):
+            points.append((trial.setting, float(value)))
+    return points
 
 
 @contextmanager
@@ -198,3 +344,32 @@ def _tunes_switches() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def tunes_errors_told() -> Iterator[None]:
+    """Within it Tune's errors are told in a line each, but for those of trials.
+
+    Trials' own stand in the file of trials and beside their results.
+    """
+    logger, handler = logging.getLogger("ray.tune"), _OneLine()
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+class _OneLine(logging.Handler):
+    _OF_TRIALS = ("Trial task failed", "Trials did not complete")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = next(iter(record.getMessage().strip().splitlines()), "")
+        if said.startswith(self._OF_TRIALS):
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        reason = f" ({type(error).__name__}: {error})" if error is not None else ""
+        errors = Console(stderr=True)
+        errors.print(f"Ray Tune: {said}{reason}", markup=False, highlight=False, soft_wrap=True)

@@ -10,10 +10,8 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 
 import rommeo_rllib
@@ -22,6 +20,7 @@ from rommeo_rllib.cli import main
 from rommeo_rllib.commands import configurations, train, train_figures
 from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.parsing import parse
+from rommeo_rllib.commands.trials import Results, Trial, TrialResult
 
 NAME = "climbing_game/rommeo_ac"
 NO_RAY_NEEDED = [
@@ -35,14 +34,6 @@ NO_RAY_NEEDED = [
 ]
 
 
-class FakeResults(list):
-    """Tune's `ResultGrid`, as far as it is read."""
-
-    @property
-    def errors(self) -> list[Exception]:
-        return [result.error for result in self if result.error is not None]
-
-
 @pytest.fixture
 def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for a Ray session fails."""
@@ -54,31 +45,30 @@ def no_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def trials_bring(monkeypatch: pytest.MonkeyPatch) -> FakeResults:
+def trials_bring(monkeypatch: pytest.MonkeyPatch) -> Results:
     """`rommeo train` finds what a test puts in here instead of running trials."""
-    results = FakeResults()
+    results = Results()
     monkeypatch.setattr(train, "quiet_ray", contextlib.nullcontext)
     monkeypatch.setattr(train, "run_trials", lambda *args, **kwargs: results)
+    monkeypatch.setattr(train, "replicas_to_use", lambda *args: 1)
     monkeypatch.setattr(train_figures, "write_pictures", lambda *args: [])
     return results
 
 
-def trial(seed: int, replicas: int = 1, error: Exception | None = None) -> Any:
-    inner, value = ("replicas/", [[50.0] * replicas]) if replicas > 1 else ("", [50.0])
-    frame = pd.DataFrame(
-        {
-            "num_env_steps_sampled_lifetime": [25],
-            "env_runners/agent_episode_returns_mean/player_0": [25.0],
-            f"env_runners/{inner}episode_return_mean": value,
-            f"env_runners/{inner}episode_len_mean": value,
-        }
-    )
+def trial(seed: int, replicas: int = 1, asked: int = 1) -> TrialResult:
+    inner, value = ("replicas/", [50.0] * replicas) if replicas > 1 else ("", 50.0)
+    row = {
+        "num_env_steps_sampled_lifetime": 25,
+        "env_runners/agent_episode_returns_mean/player_0": 25.0,
+        f"env_runners/{inner}episode_return_mean": value,
+        f"env_runners/{inner}episode_len_mean": value,
+    }
     config = {"seed": seed, "replicas": replicas}
-    return SimpleNamespace(error=error, config=config, checkpoint=None, metrics_dataframe=frame)
+    return TrialResult(Trial({}, seed, replicas, asked), config, [row])
 
 
-def failed(seed: int, report: str) -> Any:
-    return SimpleNamespace(error=RuntimeError(report), config={"seed": seed})
+def failed(seed: int, report: str) -> TrialResult:
+    return TrialResult(Trial({}, seed), {"seed": seed}, error=RuntimeError(report))
 
 
 def ended(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -315,7 +305,7 @@ def test_an_interrupt_ends_with_the_shells_status_for_it(monkeypatch, capsys):
 
 
 def test_seeds_that_end_well_are_reported_though_others_failed(trials_bring, tmp_path, capsys):
-    trials_bring += [failed(0, "ValueError: bad luck"), trial(3, replicas=3)]
+    trials_bring += [failed(0, "ValueError: bad luck"), trial(3, replicas=3, asked=1)]
     table = tmp_path / "deep" / "table.json"
     options = ["--num-samples", "4", "--replicas", "3", "--json", str(table)]
     status, errors = ended(["train", NAME, *options], capsys)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from rommeo_rllib.commands.figure_2 import (
     ALGORITHMS,
     Figure2,
     configuration_name,
-    settings_of,
 )
 from rommeo_rllib.commands.seed_runs import SeedRun
 
@@ -131,7 +128,7 @@ def test_pictures_are_drawn_for_what_there_is(monkeypatch, tmp_path):
 def test_each_algorithm_has_a_tuned_configuration(name):
     configuration = configurations.load(configuration_name(name))
     configuration.config.validate()
-    assert settings_of(configuration.config)["gamma"] == 0.0
+    assert configurations.settings_of(configuration.config)["gamma"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -146,15 +143,3 @@ def test_each_algorithm_has_a_tuned_configuration(name):
 def test_misuse_is_told_before_anything_starts(options, message):
     with pytest.raises(UsageError, match=message):
         Figure2(**options)._check()
-
-
-def test_a_folder_of_other_settings_is_not_gone_on_with(tmp_path: Path):
-    settings = {"q_lr": 0.01}
-    assert not Figure2(seeds=2)._note_settings(settings, tmp_path)
-    assert Figure2(seeds=2)._note_settings(settings, tmp_path)
-    with pytest.raises(UsageError, match="with other seeds; give another --out"):
-        Figure2(seeds=3)._note_settings(settings, tmp_path)
-    with pytest.raises(UsageError, match="with other settings;"):
-        Figure2(seeds=2)._note_settings({"q_lr": 0.02}, tmp_path)
-    (file,) = tmp_path.iterdir()
-    assert json.loads(file.read_text())["settings"] == settings

@@ -97,8 +97,9 @@ def test_pickled_objects_of_another_user_are_not_read_without_trust(tmp_path, mo
 
 
 def test_a_resumed_sweep_of_another_user_needs_trust(tmp_path, monkeypatch, capsys):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "tuner.pkl").write_bytes(b"")
+    checkpoint = tmp_path / "mine" / "a_trial" / "checkpoint_000000"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "algorithm_state.pkl").write_bytes(b"")
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     arguments = ["sweep", "max_of_two_quadratics/rommeo_ac", "--alpha", "1", "--resume"]
     with pytest.raises(SystemExit) as ended:
