@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -233,8 +235,9 @@ class CheckpointedAlgorithm(Algorithm):
             check_manifest(folder, filesystem)
             self._follow(_stored_policies(folder, filesystem))
         self._forget_older_weights()
-        super().restore_from_path(folder, *args, filesystem=filesystem, **kwargs)
-        self._hand_out_weights()
+        with self._nothing_dropped():
+            super().restore_from_path(folder, *args, filesystem=filesystem, **kwargs)
+            self._hand_out_weights()
 
     def _forget_older_weights(self) -> None:
         """RLlib takes up weights only if they have seen more updates than the present ones."""
@@ -242,6 +245,26 @@ class CheckpointedAlgorithm(Algorithm):
             if group is not None:
                 group.foreach_env_runner(_expect_any_weights)
         self.learner_group.foreach_learner(_expect_any_weights)
+
+    @contextmanager
+    def _nothing_dropped(self) -> Iterator[None]:
+        """RLlib tells an env runner nothing while its answer to an earlier message is not read.
+
+        Weights and statistics of connectors that are handed out one after the other would be lost.
+        """
+        managers = [
+            group._worker_manager
+            for group in (self.env_runner_group, self.eval_env_runner_group)
+            if group is not None
+        ]
+        limits = [manager._max_remote_requests_in_flight_per_actor for manager in managers]
+        try:
+            for manager in managers:
+                manager._max_remote_requests_in_flight_per_actor = sys.maxsize
+            yield
+        finally:
+            for manager, limit in zip(managers, limits, strict=True):
+                manager._max_remote_requests_in_flight_per_actor = limit
 
     def _hand_out_weights(self) -> None:
         for group in (self.env_runner_group, self.eval_env_runner_group):
@@ -291,7 +314,8 @@ class CheckpointedAlgorithm(Algorithm):
             # What is under way was begun in another life.
             self._remote_sampler.drop()
         self._forget_older_weights()
-        super().set_state(state)
+        with self._nothing_dropped():
+            super().set_state(state)
         self._share_policies()
         for name, buffer in self._named_replay_buffers().items():
             if name in state:
