@@ -17,9 +17,9 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action import model_settings, per_policy
 from rommeo_rllib.joint_action.checks import check, check_count, check_flag, check_positive
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.policy import (

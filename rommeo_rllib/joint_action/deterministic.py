@@ -114,7 +114,7 @@ class DeterministicPolicy(JointQPolicy):
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
-        return [*super().get_non_inference_attributes(), "target_policy_network", "q_network"]
+        return [*super().get_non_inference_attributes(), "target_policy_network"]
 
     @property
     def policy_input_size(self) -> int:

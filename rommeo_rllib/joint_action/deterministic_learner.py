@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from torch import Tensor, nn
 
@@ -23,26 +22,18 @@ from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.update import (
     POLICY_MEAN,
     Metrics,
-    TrainedParameters,
     Update,
     mean_per_dimension,
-    q_and_policy,
 )
 
 
 class DeterministicLearner(JointActionLearner):
     """Owns what goes with a deterministic policy; a subclass supplies losses."""
 
-    def trained_parameters(
-        self, policy: JointActionPolicy, config: AlgorithmConfig
-    ) -> dict[str, TrainedParameters]:
-        """The Q-function and the policy."""
-        return q_and_policy(policy, config)
-
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
         """The targets of Q and of the policy."""
         policy = cast(DeterministicPolicy, policy)
-        return [*policy.critic_targets, (policy.policy_network, policy.target_policy_network)]
+        return [*policy.critic.followed, (policy.policy_network, policy.target_policy_network)]
 
     def policy_loss(
         self, update: Update, observations: Tensor, q: Callable[[Tensor], Tensor]

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 from ray.rllib.utils.metrics import (
@@ -25,46 +26,21 @@ from ray.rllib.utils.metrics import (
 from torch import Tensor, nn
 
 from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
+from rommeo_rllib.joint_action.critic import TargetNetworks
 from rommeo_rllib.joint_action.gradients import clipped, tensors_of
 from rommeo_rllib.joint_action.grouped_learner import GroupedLearner
+from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replicas import REPLICAS, ReplicaBatches, split_id
 from rommeo_rllib.joint_action.stacking import PolicyGroup, kept_as_is
-from rommeo_rllib.joint_action.update import Losses, Metrics, Update
+from rommeo_rllib.joint_action.update import (
+    Losses,
+    Metrics,
+    TrainedParameters,
+    Update,
+    q_and_policy,
+)
 from rommeo_rllib.noise import PolicyNoise
-
-
-class _Targets:
-    """The target networks of a group of policies.
-
-    Args:
-        pairs: (network, its target).
-
-    Attributes:
-        followers: parameters of targets.
-    """
-
-    def __init__(self, pairs: Iterable[tuple[nn.Module, nn.Module]]):
-        pairs = list(pairs)
-        parameters = [
-            (follower, followed)
-            for network, target in pairs
-            for follower, followed in zip(target.parameters(), network.parameters(), strict=True)
-            if follower.is_floating_point()
-        ]
-        self.followers: list[Tensor] = [follower for follower, _ in parameters]
-        self._followed: list[Tensor] = [followed for _, followed in parameters]
-        # Means of a normalisation, say; modules may replace these tensors.
-        self._with_buffers = [pair for pair in pairs if next(pair[1].buffers(), None) is not None]
-
-    @torch.no_grad()
-    def follow(self, tau: float) -> None:
-        """Moves each parameter by `tau` of the way to its network's, and copies the buffers."""
-        if self.followers:
-            torch._foreach_lerp_(self.followers, self._followed, tau)
-        for network, target in self._with_buffers:
-            for buffer, latest in zip(target.buffers(), network.buffers(), strict=True):
-                buffer.copy_(latest)
 
 
 def _num_rows(columns: Mapping[str, Any]) -> int:
@@ -80,13 +56,19 @@ class JointActionLearner(GroupedLearner):
         """Losses, each with gradients for its own networks only."""
         raise NotImplementedError
 
+    def trained_parameters(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, TrainedParameters]:
+        """The critic and the policy's network."""
+        return q_and_policy(policy, config)
+
     def policy_metrics(self, update: Update) -> Metrics:
         """What is worth reporting beside the losses; called for a report's last batch only."""
         return {}
 
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
-        """Pairs of (network, its target), which follows it by Polyak averaging."""
-        return []
+        """Pairs of (network, its target), which follows it by Polyak averaging: the critic's."""
+        return policy.critic.followed if isinstance(policy, JointQPolicy) else []
 
     def after_update(self, update: Update) -> None:
         """What else changes with the clock after a gradient step of a group of policies."""
@@ -102,7 +84,7 @@ class JointActionLearner(GroupedLearner):
         self._trained: list[tuple[PolicyGroup, Update]] = []
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
-        self._targets: dict[str, _Targets] = {}
+        self._targets: dict[str, TargetNetworks] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
 
@@ -248,9 +230,9 @@ class JointActionLearner(GroupedLearner):
                 group.policy.has_learned.data.fill_(1.0)
             self.after_update(update)
 
-    def _targets_of(self, group: PolicyGroup) -> _Targets:
+    def _targets_of(self, group: PolicyGroup) -> TargetNetworks:
         if group.ids[0] not in self._targets:
-            self._targets[group.ids[0]] = _Targets(self.target_networks(group.policy))
+            self._targets[group.ids[0]] = TargetNetworks(self.target_networks(group.policy))
         return self._targets[group.ids[0]]
 
     def compute_loss_for_module(self, **kwargs: Any) -> Tensor:

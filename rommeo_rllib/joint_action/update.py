@@ -94,9 +94,9 @@ class Update:
 
 
 def q_and_policy(policy: Any, config: Any) -> dict[str, TrainedParameters]:
-    """What nearly all algorithms train: the Q-function and the policy's network."""
+    """What nearly all algorithms train: the critic and the policy's network."""
     return {
-        "q": TrainedParameters(policy.q_parameters, config.q_lr),
+        "q": TrainedParameters(policy.critic.trained, config.q_lr),
         "policy": TrainedParameters(list(policy.policy_network.parameters()), config.policy_lr),
     }
 

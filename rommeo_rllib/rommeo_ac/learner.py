@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
-from torch import Tensor, nn
+from torch import Tensor
 
 from rommeo_rllib import objective
 from rommeo_rllib.components import broad_latent, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.gradients import frozen, scale_gradient
+from rommeo_rllib.joint_action.gradients import scale_gradient
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -35,7 +35,6 @@ from rommeo_rllib.joint_action.update import (
     Update,
     mean_per_dimension,
     opponent_model_parameters,
-    q_and_policy,
 )
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
@@ -61,7 +60,7 @@ class ROMMEOACLearner(JointActionLearner):
     ) -> dict[str, TrainedParameters]:
         """The four networks, each with a learning rate of its own, and alpha if it is learned."""
         policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
-        trained = q_and_policy(policy, config)
+        trained = super().trained_parameters(policy, config)
         if policy.LEARNS_OPPONENT_MODEL:
             trained |= opponent_model_parameters(policy, config)
         trained["opponent_prior"] = TrainedParameters(
@@ -89,10 +88,6 @@ class ROMMEOACLearner(JointActionLearner):
         alpha = make_alpha(config.get_config_for_module(module_id).alpha)
         learned = alpha if isinstance(alpha, Auto) else None
         return super().group_key(config, module_id), learned
-
-    def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
-        """The Q-function's target."""
-        return cast(ROMMEOPolicy, policy).critic_targets
 
     def losses(self, update: Update) -> Losses:
         """The losses of all policies of a group."""
@@ -189,7 +184,7 @@ class _ROMMEOUpdate:
             if not self.policy.LEARNS_OPPONENT_MODEL:
                 # It is the prior, and trained as such alone.
                 opponent_model = opponent_model.detach(0.0)
-            with frozen(self.policy.q_network):
+            with self.policy.critic.frozen():
                 policy_loss, opponent_model_loss, entropy = self._actors_losses(opponent_model)
         losses = {
             Q_LOSS: self._q_loss(),
@@ -255,8 +250,8 @@ class _ROMMEOUpdate:
     def _q_loss(self) -> Tensor:
         batch = self.batch
         target = self.td_target(self._next_value)
-        q = self.policy.q(self.encoded, batch[Columns.ACTIONS], self.opponent_actions)
-        return objective.q_loss(q, target).mean(-1)
+        own = batch[Columns.ACTIONS]
+        return self.policy.critic.loss(self.encoded, own, self.opponent_actions, target)
 
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function and those opponents who act at the next step."""
@@ -369,15 +364,15 @@ class _ROMMEOUpdate:
             seen_by_q = seen_by_q.unsqueeze(-2).expand(*rows, -1)
         opponents = squash(policy.opponent_components, opponents_latent) * mask
         conditional = policy.policy(observations, opponents)
-        if policy.counts_own_actions:
-            log_probs = conditional.class_log_probs(policy.all_own_actions)
-            q = policy.q(seen_by_q, None, opponents, target=state.is_next)
+        if policy.critic.counts_own_actions:
+            log_probs = conditional.class_log_probs(policy.critic.own_actions)
+            q = policy.critic(seen_by_q, None, opponents, target=state.is_next)
             value = objective.expected_response_value(q, log_probs, _along(self.alpha, q))
             return value, -(log_probs.exp() * log_probs).sum(-1).detach()
         latent, log_probs = conditional.rsample_and_log_prob(self.noise)
         log_prob = total(log_probs)
         own = squash(policy.own_components, latent)
-        q = policy.q(seen_by_q, own, opponents, target=state.is_next)
+        q = policy.critic(seen_by_q, own, opponents, target=state.is_next)
         value = objective.sampled_response_value(q, log_prob, _along(self.alpha, q))
         return value, -log_prob.detach()
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from rommeo_rllib.components import action_size, all_actions, num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.action_distribution import ActionDistribution
-from rommeo_rllib.joint_action.joint_q import MAX_COUNTED_ACTIONS, JointQPolicy
+from rommeo_rllib.joint_action.critic import MAX_COUNTED_ACTIONS
+from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.networks import Network
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 from rommeo_rllib.schedules import Auto
@@ -64,7 +65,7 @@ class ROMMEOPolicy(JointQPolicy):
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
         prior = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
-        return [*super().get_non_inference_attributes(), *prior, "q_network", "log_alpha"]
+        return [*super().get_non_inference_attributes(), *prior, "log_alpha"]
 
     @property
     def fitted_network(self) -> Network:

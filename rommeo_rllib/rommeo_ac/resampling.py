@@ -113,10 +113,10 @@ class Resampling:
         (rows, candidates, own actions) each.
         """
         policy = self.policy
-        if policy.counts_own_actions:
-            log_policy = conditional.class_log_probs(policy.all_own_actions)
+        if policy.critic.counts_own_actions:
+            log_policy = conditional.class_log_probs(policy.critic.own_actions)
             with torch.no_grad():
-                q = policy.q(observations, None, opponents)
+                q = policy.critic(observations, None, opponents)
             return q, torch.zeros_like(q), log_policy
         conditional = conditional.unsqueeze(-2)
         with torch.no_grad():
@@ -126,12 +126,12 @@ class Resampling:
             own = squash(policy.own_components, latent)
             observations = observations.unsqueeze(-2).expand(*own.shape[:-1], -1)
             opponents = opponents.unsqueeze(-2).expand(*own.shape[:-1], -1)
-            q = policy.q(observations, own, opponents)
+            q = policy.critic(observations, own, opponents)
         return q, log_proposal, conditional.log_prob(latent).sum(-1)
 
     def _entropy(self, log_policy: Tensor) -> Tensor:
         """The policy's entropy, given each candidate: (..., own actions) -> (...)."""
-        if self.policy.counts_own_actions:
+        if self.policy.critic.counts_own_actions:
             return -(log_policy.exp() * log_policy).sum(-1)
         # The first half was drawn from the policy itself.
         return -log_policy[..., : OWN_ACTIONS // 2].mean(-1)

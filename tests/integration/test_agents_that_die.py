@@ -91,7 +91,7 @@ def learned_q(config: Any, tells: bool) -> tuple[float, float]:
         own = torch.tensor([[-0.5], [0.5]]) if is_box else torch.eye(2)
         others = torch.tensor([[-0.5], [0.5]]) if is_box else torch.eye(2)
         with torch.no_grad():
-            q = [policy.q(observations, own, other.expand(2, -1)) for other in others]
+            q = [policy.critic(observations, own, other.expand(2, -1)) for other in others]
         dying, living = torch.stack(q).mean(0).tolist()
         return dying, living
     finally:

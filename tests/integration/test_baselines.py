@@ -132,7 +132,7 @@ def test_an_env_runner_acts_with_what_learners_hand_out(name):
     torch.testing.assert_close(found, expected, rtol=0.0, atol=0.0)
     # What is for training alone stays behind.
     assert len(list(acting.parameters())) < len(list(learned.parameters()))
-    assert not hasattr(acting, "target_q_network")
+    assert not any("target" in name for name, _ in acting.named_modules())
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -203,5 +203,5 @@ def test_central_critics_see_everybody():
     policy = policy_of(algorithm, "agent_0")
     algorithm.stop()
     # Observations of 2, 3 and 2 numbers, actions of 1, 2 and 1.
-    assert policy.q_network[0].weight.shape[0] == 7 + 4
+    assert policy.critic.networks[0][0].weight.shape[0] == 7 + 4
     assert policy.policy_network[0].weight.shape[0] == 2

@@ -18,7 +18,7 @@ def q_values(length: int, ending: str) -> torch.Tensor:
         observations = policy.encode(torch.arange(policy.observation_space.n))
         with torch.no_grad():
             columns = [
-                policy.q(observations, None, opponent.expand(len(observations), 2))
+                policy.critic(observations, None, opponent.expand(len(observations), 2))
                 for opponent in torch.eye(2)
             ]
         return torch.stack(columns, dim=-1)

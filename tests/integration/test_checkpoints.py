@@ -78,8 +78,10 @@ def test_everything_that_is_learned_or_counted_is_restored(trained):
             own, other = policy_of(algorithm, policy), policy_of(restored, policy)
             assert_equal_tensors(own.state_dict(), other.state_dict())
             assert own.log_alpha.item() != 0.0
-            target = torch.nn.utils.parameters_to_vector(other.target_q_network.parameters())
-            q = torch.nn.utils.parameters_to_vector(other.q_network.parameters())
+            target = torch.nn.utils.parameters_to_vector(
+                other.critic.target_networks[0].parameters()
+            )
+            q = torch.nn.utils.parameters_to_vector(other.critic.networks[0].parameters())
             assert not torch.equal(target, q)
             for agent in (algorithm, restored):
                 module = agent.get_module(policy)

@@ -81,7 +81,10 @@ def test_two_learners_equal_one_on_the_joint_batch(rows, two_learners, one_learn
         for policy in expected:
             torch.testing.assert_close(found[policy], expected[policy], atol=1e-5, rtol=1e-4)
     for policy in rows:
-        moved = expected[policy]["q_network.0.weight"] - before[0][policy]["q_network.0.weight"]
+        moved = (
+            expected[policy]["critic.networks.0.0.weight"]
+            - before[0][policy]["critic.networks.0.0.weight"]
+        )
         # More than the tolerance, by far.
         assert moved.abs().max() > 5e-4
 
@@ -121,7 +124,7 @@ def test_targets_move_by_tau_towards_their_networks():
         algorithm.train()
         policy = policy_of(algorithm, "player_0")
         pairs = [
-            (policy.q_network, policy.target_q_network),
+            (policy.critic.networks[0], policy.critic.target_networks[0]),
             (policy.policy_network, policy.target_policy_network),
         ]
         before = [[p.detach().clone() for p in target.parameters()] for _, target in pairs]

@@ -100,7 +100,7 @@ def test_remote_learners_train(num_learners):
         for weights in (*[other[policy] for other in others], acting[policy]):
             for name in weights:
                 np.testing.assert_array_equal(weights[name], latest[policy][name])
-        for name in ("q_network.0.weight", "policy_network.0.weight"):
+        for name in ("critic.networks.0.0.weight", "policy_network.0.weight"):
             assert (latest[policy][name] != first[policy][name]).any()
     # All learners together see `train_batch_size_per_learner` rows each.
     assert updates(result) == num_learners * (STEPS - WARM_UP + 1)

@@ -18,9 +18,9 @@ from torch import Tensor
 from rommeo_rllib.components import num_parameters
 from rommeo_rllib.distributions import Gaussian, OneHotCategorical, SquashedGaussian
 from rommeo_rllib.joint_action.action_distribution import ActionDistribution
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE
 from rommeo_rllib.joint_action.encoding import action_components, normalised_space
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.noise import GLOBAL_NOISE

@@ -14,8 +14,8 @@ from rommeo_rllib.baselines.maddpg.learner import DDPGLearner, DDPGOMLearner, MA
 from rommeo_rllib.baselines.masql.learner import MASQLLearner
 from rommeo_rllib.baselines.pr2_ac.learner import PR2ACLearner
 from rommeo_rllib.joint_action.central import OpponentPolicies
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, DeterministicPolicy
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import (
@@ -41,7 +41,7 @@ LEARNERS = {
     "MASQL": MASQLLearner,
 }
 NETWORK_OF = {
-    "q_loss": "q_network",
+    "q_loss": "critic.networks",
     "policy_loss": "policy_network",
     "opponent_model_loss": "opponent_model_network",
 }
@@ -126,9 +126,9 @@ def test_each_loss_trains_its_own_network_only(algorithm, loss):
     trained = {
         (name, network)
         for name, policy in policies.items()
-        for network in (*NETWORK_OF.values(), "target_q_network", "target_policy_network")
-        if hasattr(policy, network)
-        and any(p.grad is not None for p in getattr(policy, network).parameters())
+        for network in (*NETWORK_OF.values(), "critic.target_networks", "target_policy_network")
+        if network in dict(policy.named_modules())
+        and any(p.grad is not None for p in policy.get_submodule(network).parameters())
     }
     assert trained == {("a", NETWORK_OF[loss])}
 
@@ -151,12 +151,12 @@ def test_maddpgs_target_is_made_of_all_target_policies_at_what_these_observe():
         ]
         own = policy.target_policy_network(columns[Columns.NEXT_OBS]).tanh()
         inputs = torch.cat([columns[Columns.NEXT_OBS], *observed, own, *others], -1)
-        value = policy.target_q_network(inputs).squeeze(-1)
+        value = policy.critic.target_networks[0](inputs).squeeze(-1)
         target = columns[Columns.REWARDS] + 0.9 * (1.0 - columns[Columns.TERMINATEDS]) * value
         inputs = torch.cat(
             [columns[Columns.OBS], *now, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS]], -1
         )
-        expected = 0.5 * (policy.q_network(inputs).squeeze(-1) - target).square().mean()
+        expected = 0.5 * (policy.critic.networks[0](inputs).squeeze(-1) - target).square().mean()
     found = losses_of("MADDPG", policy, update)["q_loss"]
     torch.testing.assert_close(found.detach(), expected)
 
@@ -268,7 +268,7 @@ def next_value_by_hand(
         uniform = 2.0 * torch.empty(ROWS, particles, 3).uniform_(generator=noise) - 1.0
         joint = uniform * torch.cat([torch.ones(1), after])
         inputs = torch.cat([target.unsqueeze(1).expand(-1, particles, -1), joint], -1)
-        q, alpha = policy.target_q_network(inputs).squeeze(-1), update.alpha()
+        q, alpha = policy.critic.target_networks[0](inputs).squeeze(-1), update.alpha()
         return alpha * ((q / alpha).logsumexp(-1) - np.log(particles) + 3 * np.log(2.0))
     entropy: Any = 0.0
     if algorithm == "DDPG-OM":
@@ -292,7 +292,9 @@ def next_value_by_hand(
         entropy = update.alpha() * (response.log_prob(latent) * after).sum(-1)
     elif algorithm == "DDPG":
         others = observed[:, :0]
-    return policy.target_q_network(torch.cat([*state, own, others], -1)).squeeze(-1) - entropy
+    return (
+        policy.critic.target_networks[0](torch.cat([*state, own, others], -1)).squeeze(-1) - entropy
+    )
 
 
 @pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])

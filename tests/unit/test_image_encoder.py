@@ -11,10 +11,9 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 from torch import nn
 
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TargetNetworks
 from rommeo_rllib.joint_action.encoding import encode_observations, observation_size
 from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
-from rommeo_rllib.joint_action.learner import _Targets
 from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
@@ -155,13 +154,13 @@ def test_what_target_networks_see_does_not_change_with_the_encoder(algorithm):
             parameter += 1.0
         assert not torch.allclose(policy.encode(seen), before)
         torch.testing.assert_close(policy.encode_for_target(seen), before)
-        pairs = dict(policy.critic_targets)
-        _Targets(policy.critic_targets).follow(1.0)
+        pairs = dict(policy.critic.followed)
+        TargetNetworks(policy.critic.followed).follow(1.0)
         torch.testing.assert_close(policy.encode_for_target(seen), policy.encode(seen))
     assert pairs[policy.encoder] is policy.target_encoder
     assert not any(parameter.requires_grad for parameter in policy.target_encoder.parameters())
     # Its loss trains the encoder, not the target.
-    trained = {id(parameter) for parameter in policy.q_parameters}
+    trained = {id(parameter) for parameter in policy.critic.trained}
     assert trained.issuperset(map(id, policy.encoder.parameters()))
     assert trained.isdisjoint(map(id, policy.target_encoder.parameters()))
 
@@ -170,7 +169,7 @@ def test_what_target_networks_see_does_not_change_with_the_encoder(algorithm):
 def test_env_runners_have_no_target_encoder(algorithm):
     policy = make_policy(algorithm, NESTED, inference_only=True)
     assert policy.encoder is not None
-    assert not any(name.startswith("target_encoder") for name in policy.state_dict())
+    assert not any("target_encoder" in name for name in policy.state_dict())
     full = make_policy(algorithm, NESTED)
     policy.set_state(full.get_state(inference_only=True))
     assert not any(name.startswith("target") for name in full.get_state(inference_only=True))
@@ -197,7 +196,7 @@ def test_maddpgs_critic_sees_its_opponents_images_through_convolutions():
             parameter += 1.0
         after = policy.joint_observations(own, seen, torch.ones(4, 2), target=True)
     torch.testing.assert_close(before, after)
-    trained = {id(parameter) for parameter in policy.q_parameters}
+    trained = {id(parameter) for parameter in policy.critic.trained}
     assert trained.issuperset(map(id, policy.opponent_encoder.parameters()))
     # Who is absent is not seen.
     with torch.no_grad():
@@ -254,7 +253,7 @@ def test_an_encoder_learns_in_training_mode_and_else_keeps_its_state():
         for parameter in encoder.parameters():
             parameter += 1.0
     start = [parameter.clone() for parameter in target.parameters()]
-    _Targets(policy.critic_targets).follow(0.1)
+    TargetNetworks(policy.critic.followed).follow(0.1)
     assert target[1].seen == 20
     torch.testing.assert_close(target[2].running_mean, encoder[2].running_mean)
     for old, new, latest in zip(start, target.parameters(), encoder.parameters(), strict=True):
@@ -321,6 +320,6 @@ def test_encoders_of_all_kinds_have_targets(build):
             if parameter.is_floating_point():
                 parameter += 0.5
         assert policy.encoder(seen).shape[-1] == policy.observation_size
-    _Targets(policy.critic_targets).follow(1.0)
+    TargetNetworks(policy.critic.followed).follow(1.0)
     with torch.no_grad():
         torch.testing.assert_close(policy.encode_for_target(seen), policy.encode(seen))

@@ -7,7 +7,7 @@ import pytest
 
 from rommeo_rllib.envs.climbing_game import ClimbingGame
 from rommeo_rllib.envs.max_of_two_quadratics import MaxOfTwoQuadratics
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replicas import replica_id

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rommeo_rllib import objective
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
@@ -101,7 +101,7 @@ def test_counted_actions_are_fitted_to_the_exact_solution():
     one = torch.ones(1, 1)
     with torch.no_grad():
         every = policy.all_opponent_actions
-        q = policy.q(one.expand(3, 1), None, every).mT  # (own, opponents)
+        q = policy.critic(one.expand(3, 1), None, every).mT  # (own, opponents)
         log_prior = policy.opponent_prior(one, 0.05).log_prob(every).squeeze(-1)
         found = policy.opponent_model(one).class_log_probs().squeeze(0)
         answers = policy.policy(one.expand(3, 1), every).class_log_probs()
@@ -119,7 +119,7 @@ def test_the_opponent_model_finds_the_better_mode_from_the_worse_one(monkeypatch
         near, far = ((own - c).square() + (opponents - c).square() for c in (-0.6, 0.6))
         return torch.maximum(-20.0 * near, 5.0 - 20.0 * far).squeeze(-1)
 
-    monkeypatch.setattr(policy, "q", two_hills)
+    monkeypatch.setattr(policy.critic, "forward", two_hills)
     with torch.no_grad():
         policy.opponent_model_network[-1].bias.copy_(torch.tensor([-0.7, -2.0]))
         policy.opponent_prior_network[-1].bias.copy_(torch.tensor([0.0, 0.0]))

@@ -12,8 +12,8 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import broad_latent
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
@@ -27,7 +27,7 @@ from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED, RESAMPLED
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
 ROWS = 12
-NETWORKS = ("q_network", "policy_network", "opponent_model_network", "opponent_prior_network")
+NETWORKS = ("critic", "policy_network", "opponent_model_network", "opponent_prior_network")
 
 
 class EncodingPolicy(ROMMEOPolicy):
@@ -117,7 +117,7 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
         rows, answered = ROWS, latent
         answered_weights = (1 - fraction) * weights.detach() + fraction / weights.shape[-1]
     state = generator.get_state()
-    with frozen(policy.q_network):
+    with frozen(policy.critic.networks[0]):
         value, _ = own._response_value(own.present, answered.detach())
         generator.set_state(state)
         with frozen(policy.policy_network):
@@ -158,7 +158,7 @@ def test_the_losses_of_q_and_of_the_prior_train_their_own_network_only(space, ne
     trained = {
         n for n in NETWORKS if any(p.grad is not None for p in getattr(policy, n).parameters())
     }
-    assert trained == {{"q": "q_network", "prior": "opponent_prior_network"}[network]}
+    assert trained == {{"q": "critic", "prior": "opponent_prior_network"}[network]}
 
 
 def test_an_absent_opponents_action_changes_nothing():
@@ -222,7 +222,7 @@ def test_the_next_states_value_counts_the_opponents_that_act_there(
                 chosen = torch.eye(3)[[first, second]] * torch.tensor(after).unsqueeze(-1)
                 opponents = chosen.flatten().expand(ROWS, -1)
                 pi = policy.policy_network(torch.cat([observed, opponents], -1)).softmax(-1)
-                q = policy.target_q_network(torch.cat([target, opponents], -1))
+                q = policy.critic.target_networks[0](torch.cat([target, opponents], -1))
                 response = (pi * (q - 0.7 * pi.log())).sum(-1)
                 expected += rho[:, 0, first] * rho[:, 1, second] * response
         kl = (rho * (rho / prior).log()).sum(-1)

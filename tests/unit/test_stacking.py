@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rommeo_rllib.joint_action.joint_q import Q_LAYER_NORM
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
@@ -45,10 +45,10 @@ def test_stacked_networks_compute_what_each_computes_alone(policies, axes):
     group = PolicyGroup(policies)
     observations = torch.randn(3, *axes, 3)
     own, opponents = torch.randn(3, *axes, 2), torch.randn(3, *axes, 5)
-    together = group.policy.q(observations, own, opponents)
+    together = group.policy.critic(observations, own, opponents)
     log_prob = group.policy.policy(observations, opponents).log_prob(own)
     for index, policy in enumerate(policies.values()):
-        alone = policy.q(observations[index], own[index], opponents[index])
+        alone = policy.critic(observations[index], own[index], opponents[index])
         torch.testing.assert_close(together[index], alone)
         alone = policy.policy(observations[index], opponents[index]).log_prob(own[index])
         torch.testing.assert_close(log_prob[index], alone)
@@ -65,8 +65,8 @@ def test_a_policys_parameters_are_views_of_the_common_ones(policies):
         name: torch.zeros_like(value) for name, value in policies["policy_2"].state_dict().items()
     }
     policies["policy_2"].load_state_dict(state)
-    assert not group.policy.q_network[0].weight[2].any()
-    assert group.policy.q_network[0].weight[1].any()
+    assert not group.policy.critic.networks[0][0].weight[2].any()
+    assert group.policy.critic.networks[0][0].weight[1].any()
 
 
 def test_only_policies_of_equal_shape_and_key_are_grouped():
@@ -125,7 +125,9 @@ def test_first_weights_depend_on_the_key_alone():
     other = make_policy(5)
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], rtol=0.0, atol=0.0)
-    assert not torch.equal(one.q_network[0].weight, make_policy(6).q_network[0].weight)
+    assert not torch.equal(
+        one.critic.networks[0][0].weight, make_policy(6).critic.networks[0][0].weight
+    )
 
 
 def test_rows_are_kept_as_they_are():

@@ -14,11 +14,9 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from torch import Tensor
 
-from rommeo_rllib import objective
 from rommeo_rllib.baselines.maddpg.policy import DDPGOMPolicy, MADDPGPolicy
 from rommeo_rllib.joint_action.deterministic import DeterministicPolicy
 from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
-from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import (
@@ -84,15 +82,16 @@ class DDPGLearner(DeterministicLearner):
         observations = policy.encode(columns[Columns.OBS])
         state = self.critic_observations(update, observations, Columns.OBS)
         target = update.td_target(lambda: self._next_value(update))
-        q = policy.q(state, columns[Columns.ACTIONS], self.stored_opponents(update))
+        stored = self.stored_opponents(update)
+        q_loss = policy.critic.loss(state, columns[Columns.ACTIONS], stored, target)
         others = self.present_opponents(update)
         # An encoder learns from the Q-function's loss alone.
         fixed = state.detach()
-        with frozen(policy.q_network):
+        with policy.critic.frozen():
             policy_loss = self.policy_loss(
-                update, observations.detach(), lambda own: policy.q(fixed, own, others)
+                update, observations.detach(), lambda own: policy.critic(fixed, own, others)
             )
-        return {Q_LOSS: objective.q_loss(q, target).mean(-1), POLICY_LOSS: policy_loss}
+        return {Q_LOSS: q_loss, POLICY_LOSS: policy_loss}
 
     def _next_value(self, update: Update) -> Tensor:
         policy = cast(DeterministicPolicy, update.policy)
@@ -100,7 +99,7 @@ class DDPGLearner(DeterministicLearner):
         others = self.next_opponents(update)
         own = self.next_action(update, observations, others)
         state = self.critic_observations(update, observations, Columns.NEXT_OBS)
-        return policy.q(state, own, others, target=True)
+        return policy.critic(state, own, others, target=True)
 
 
 class MADDPGLearner(DDPGLearner):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import gymnasium as gym
@@ -13,6 +12,8 @@ from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.deterministic import DeterministicPolicy
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
+
+_OPPONENTS = "opponent_encoder"
 
 
 class DDPGPolicy(DeterministicPolicy):
@@ -30,23 +31,19 @@ class MADDPGPolicy(DeterministicPolicy):
     Attributes:
         opponent_encoder: where opponents observe images, what the Q-function sees them through;
             else None.
-        target_opponent_encoder: its target.
     """
 
     TRAINS_CENTRALLY = True
 
     opponent_encoder: nn.Module | None
-    target_opponent_encoder: nn.Module | None
 
     def build_critic(self) -> None:
         """Builds the Q-network, and encoders of what the opponents observe."""
-        self.opponent_encoder = self.target_opponent_encoder = None
+        self.opponent_encoder = None
         seen = gym.spaces.Tuple(self.opponents.observation_spaces)
         size = observation_size(seen, "An opponent")
         if has_images(seen, self.model_config):
             self.opponent_encoder = ImageEncoder(seen, self.model_config)
-            self.target_opponent_encoder = copy.deepcopy(self.opponent_encoder)
-            self.target_opponent_encoder.requires_grad_(False)
             with torch.no_grad():
                 size = self.opponent_encoder(torch.zeros(1, size)).shape[-1]
         self._opponents_observation_size = size
@@ -54,8 +51,7 @@ class MADDPGPolicy(DeterministicPolicy):
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
-        encoders = ["opponent_encoder", "target_opponent_encoder"]
-        return [*super().get_non_inference_attributes(), *encoders]
+        return [*super().get_non_inference_attributes(), "opponent_encoder"]
 
     @property
     def critic_observation_size(self) -> int:
@@ -63,18 +59,10 @@ class MADDPGPolicy(DeterministicPolicy):
         return self.observation_size + self._opponents_observation_size
 
     @property
-    def q_parameters(self) -> list[nn.Parameter]:
+    def critic_encoders(self) -> dict[str, nn.Module]:
         """The encoder of the opponents' observations besides."""
         encoder = self.opponent_encoder
-        return [*super().q_parameters, *(() if encoder is None else encoder.parameters())]
-
-    @property
-    def critic_targets(self) -> list[tuple[nn.Module, nn.Module]]:
-        """The encoder of the opponents' observations besides."""
-        pairs = super().critic_targets
-        if self.opponent_encoder is not None and self.target_opponent_encoder is not None:
-            pairs.append((self.opponent_encoder, self.target_opponent_encoder))
-        return pairs
+        return super().critic_encoders | ({} if encoder is None else {_OPPONENTS: encoder})
 
     def joint_observations(
         self,
@@ -100,8 +88,8 @@ class MADDPGPolicy(DeterministicPolicy):
             one * present.unsqueeze(-1)
             for one, present in zip(encoded, opponent_mask.unbind(-1), strict=True)
         ]
-        encoder = self.target_opponent_encoder if target else self.opponent_encoder
-        if encoder is not None:
+        if self.opponent_encoder is not None:
+            encoder = self.critic.target_encoders[_OPPONENTS] if target else self.opponent_encoder
             masked = [encoder(torch.cat(masked, dim=-1))]
         return torch.cat([observations, *masked], dim=-1)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
-from torch import Tensor, nn
+from torch import Tensor
 
-from rommeo_rllib import objective
 from rommeo_rllib.baselines.masql.energy import (
     sampled_soft_value,
     squashed_log_density,
@@ -17,10 +15,8 @@ from rommeo_rllib.baselines.masql.energy import (
 )
 from rommeo_rllib.baselines.masql.policy import MASQLPolicy
 from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.update import (
     ALPHA,
@@ -30,10 +26,8 @@ from rommeo_rllib.joint_action.update import (
     Q_LOSS,
     Losses,
     Metrics,
-    TrainedParameters,
     Update,
     mean_per_dimension,
-    q_and_policy,
 )
 
 
@@ -43,24 +37,14 @@ class MASQLLearner(JointActionLearner):
     Shapes below leave out the leading axis that policies computed together have.
     """
 
-    def trained_parameters(
-        self, policy: JointActionPolicy, config: AlgorithmConfig
-    ) -> dict[str, TrainedParameters]:
-        """The Q-function and the sampler."""
-        return q_and_policy(policy, config)
-
-    def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
-        """The Q-function's target."""
-        return cast(MASQLPolicy, policy).critic_targets
-
     def losses(self, update: Update) -> Losses:
         """The Bellman error, and a loss whose gradient moves the sampler in Stein's direction."""
         policy, columns = cast(MASQLPolicy, update.policy), update.columns
         observations = policy.encode(columns[Columns.OBS])
         target = update.td_target(lambda: self._next_value(update))
-        q = policy.q(observations, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS])
+        own, others = columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS]
         return {
-            Q_LOSS: objective.q_loss(q, target).mean(-1),
+            Q_LOSS: policy.critic.loss(observations, own, others, target),
             # An encoder learns from the Q-function's loss alone.
             POLICY_LOSS: self._sampler_loss(update, observations.detach()),
         }
@@ -82,7 +66,7 @@ class MASQLLearner(JointActionLearner):
         latents = policy.joint_latents(observations, update.noise.normal_like(like))
         fixed, updated = latents.chunk(2, dim=-2)
         fixed = fixed.detach().requires_grad_()
-        with frozen(policy.q_network):
+        with policy.critic.frozen():
             q = policy.joint_q(observations, fixed.tanh(), _opponents(update, OPPONENT_MASK))
         log_density = squashed_log_density(q, update.alpha().unsqueeze(-1), fixed)
         (scores,) = torch.autograd.grad(log_density.sum(), fixed)

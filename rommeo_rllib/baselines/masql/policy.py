@@ -34,6 +34,10 @@ class MASQLPolicy(JointQPolicy):
         noise = torch.randn(GREEDY_SAMPLES, size, generator=seeded_generator(0))
         self.register_buffer("greedy_noise", noise, persistent=False)
 
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return ["critic.target_networks", "critic.target_encoders"]
+
     @property
     def joint_action_size(self) -> int:
         """Length of the agent's own action and all opponents'."""
@@ -75,7 +79,7 @@ class MASQLPolicy(JointQPolicy):
         own = joint_actions[..., : self.own_action_size]
         others = joint_actions[..., self.own_action_size :] * opponents
         repeated = observations.unsqueeze(-2).expand(*joint_actions.shape[:-1], -1)
-        return self.q(repeated, own, others, target=target)
+        return self.critic(repeated, own, others, target=target)
 
     def greedy_joint_actions(
         self, observations: Tensor, opponent_mask: Tensor | None = None

@@ -60,8 +60,10 @@ class PR2ACLearner(DeterministicLearner):
         # An encoder learns from the Q-function's loss alone.
         observations = encoded.detach()
         target = update.td_target(lambda: self._next_value(update))
-        q = policy.q(encoded, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS])
-        with frozen(policy.q_network):
+        q_loss = policy.critic.loss(
+            encoded, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target
+        )
+        with policy.critic.frozen():
             # How would they answer what was done?
             answered, log_prob = _answered(update, observations, columns[Columns.ACTIONS])
             response_value = objective.sampled_response_value(answered, log_prob, update.alpha())
@@ -71,7 +73,7 @@ class PR2ACLearner(DeterministicLearner):
                     update, observations, lambda own: _answered(update, observations, own)[0]
                 )
         return {
-            Q_LOSS: objective.q_loss(q, target).mean(-1),
+            Q_LOSS: q_loss,
             POLICY_LOSS: policy_loss,
             OPPONENT_MODEL_LOSS: -response_value.mean(-1),
         }
@@ -121,4 +123,4 @@ def _answered(
     log_prob = (response.log_prob(latent) * present).sum(-1)
     opponents = squash(policy.opponent_components, latent) * policy.opponents.action_mask(mask)
     state = observations if seen_by_targets is None else seen_by_targets
-    return policy.q(state, own, opponents, target=is_next), log_prob
+    return policy.critic(state, own, opponents, target=is_next), log_prob
