@@ -16,8 +16,14 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action import model_settings, per_policy
-from rommeo_rllib.joint_action.checks import check, check_count, check_flag, check_positive
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.checks import (
+    check,
+    check_choice,
+    check_count,
+    check_flag,
+    check_positive,
+)
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TWIN_Q, TWIN_Q_CHOICES
 from rommeo_rllib.joint_action.encoding import observation_size
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.mended_rllib import PerAgentMeanStdFilter
@@ -58,6 +64,7 @@ class JointActionConfig(StrictConfig):
         self.gamma = 0.99
         self.q_lr: ScheduleSpec = 3e-4
         self.q_layer_norm = True
+        self.twin_q: bool | str = False
         self.tau = 0.005
         self.train_batch_size_per_learner = 256
         self.updates_per_env_step = 1.0
@@ -83,6 +90,7 @@ class JointActionConfig(StrictConfig):
         *,
         q_lr: ScheduleSpec = NotProvided,
         q_layer_norm: bool = NotProvided,
+        twin_q: bool | str = NotProvided,
         tau: float = NotProvided,
         updates_per_env_step: float = NotProvided,
         num_steps_sampled_before_learning_starts: int = NotProvided,
@@ -103,6 +111,8 @@ class JointActionConfig(StrictConfig):
                 `rommeo_rllib.schedules.make_schedule`.
             q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
                 rewards too slowly (see docs/deviations.md).
+            twin_q: two Q-networks instead of one, of which the smaller value counts (True or
+                "minimum", as in SAC) or the mean of both ("mean").
             tau: how far a target network moves towards its network at each update, in (0, 1].
             updates_per_env_step: gradient steps of every policy for each env step sampled; may be
                 below 1.
@@ -144,6 +154,7 @@ class JointActionConfig(StrictConfig):
         own = {
             "q_lr": q_lr,
             "q_layer_norm": q_layer_norm,
+            "twin_q": twin_q,
             "tau": tau,
             "updates_per_env_step": updates_per_env_step,
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
@@ -191,6 +202,7 @@ class JointActionConfig(StrictConfig):
         check_positive(self, "env_time_limit_s", none=True)
         flags = ("lean_sampling", "q_layer_norm", "random_warm_up", "store_buffer_in_checkpoints")
         check_flag(self, *flags)
+        check_choice(self, "twin_q", TWIN_Q_CHOICES)
         check_count(self, "replay_capacity", "replicas")
         check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
         groups = self.opponent_groups
@@ -313,6 +325,7 @@ class JointActionConfig(StrictConfig):
             "fcnet_hiddens": [256, 256],
             "fcnet_activation": "relu",
             Q_LAYER_NORM: self.q_layer_norm,
+            TWIN_Q: self.twin_q,
             RANDOM_WARM_UP: self.random_warm_up,
         }
 

@@ -17,6 +17,13 @@ from rommeo_rllib.joint_action.gradients import frozen
 Q_LAYER_NORM = "q_layer_norm"
 """Key of the model config: whether the hidden layers of Q-networks are normalised."""
 
+TWIN_Q = "twin_q"
+"""Key of the model config: one of `TWIN_Q_CHOICES`."""
+
+MINIMUM, MEAN = "minimum", "mean"
+TWIN_Q_CHOICES = (False, True, MINIMUM, MEAN)
+"""One Q-network, or two, of which the smaller value counts (True says the same) or the mean."""
+
 MAX_COUNTED_ACTIONS = 64
 """Up to this many joint actions of the opponents, and as many own actions that are made of several
 choices, are all considered; of more, samples are. A single choice is always counted."""
@@ -72,7 +79,12 @@ class Critic(nn.Module):
         else:
             outputs = own if listed is None else len(listed)
         normalised = model_config[Q_LAYER_NORM]
-        self.networks = nn.ModuleList([build_network(inputs, outputs, layer_norm=normalised)])
+        # Bundles of policies that were trained without a choice do not say.
+        self._twin = model_config.get(TWIN_Q, False)
+        self.networks = nn.ModuleList(
+            build_network(inputs, outputs, layer_norm=normalised)
+            for _ in range(2 if self._twin else 1)
+        )
         # Not registered here: these are the policy's.
         self._encoders = dict(encoders)
         if inference_only:
@@ -116,7 +128,11 @@ class Critic(nn.Module):
             (B,), or (B, own actions) if `own_actions` is None.
         """
         networks = self.target_networks if target else self.networks
-        return self._values(networks, observations, own_actions, opponent_actions)[0]
+        values = self._values(networks, observations, own_actions, opponent_actions)
+        if not self._twin:
+            return values[0]
+        one, other = values
+        return 0.5 * (one + other) if self._twin == MEAN else torch.minimum(one, other)
 
     def loss(
         self,
@@ -126,6 +142,8 @@ class Critic(nn.Module):
         targets: Tensor,
     ) -> Tensor:
         """Half of the squared Bellman error (Eq. 14), a number a policy: () or (policies,).
+
+        Of two networks it is the sum, so that each learns as it would alone.
 
         Args:
             observations: encoded, (B, observation size).

@@ -38,7 +38,6 @@ _SAY_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "num_atoms": (1,),
     "target_network_update_freq": (0, 1),
     "training_intensity": (None,),
-    "twin_q": (False,),
     "use_kl_loss": (False,),
 }
 """Values that ask for what happens here anyway."""
@@ -70,7 +69,6 @@ _INSTEAD = {
     ),
     "td_error_loss_fn": "the loss is half of the squared error: leave it out.",
     "training_intensity": "allowed: a finite number above 0.",
-    "twin_q": "there is one Q-function, with layer normalisation (`q_layer_norm`): leave it out.",
     "v_max": _ONE_VALUE,
     "v_min": _ONE_VALUE,
     "vf_clip_param": _NO_VALUE_FUNCTION,
