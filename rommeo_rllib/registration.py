@@ -8,25 +8,13 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.registry import register_env, register_trainable
 
 from rommeo_rllib import envs
-from rommeo_rllib.baselines.maddpg.algorithm import DDPG, DDPGOM, MADDPG
-from rommeo_rllib.baselines.masql.algorithm import MASQL
-from rommeo_rllib.baselines.pr2_ac.algorithm import PR2AC
-from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC
-from rommeo_rllib.rommeo_ac.empirical import ROMMEOACEMP
+from rommeo_rllib.registry import REGISTRY
 from rommeo_rllib.tabular.trainable import TRAINABLES
 
 if TYPE_CHECKING:
     from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 
-ALGORITHMS = {
-    "ROMMEO-AC": ROMMEOAC,
-    "ROMMEO-AC-EMP": ROMMEOACEMP,
-    "PR2-AC": PR2AC,
-    "MASQL": MASQL,
-    "MADDPG": MADDPG,
-    "DDPG": DDPG,
-    "DDPG-OM": DDPGOM,
-}
+ALGORITHMS = {name: entry.load() for name, entry in REGISTRY.items()}
 
 
 def register() -> None:

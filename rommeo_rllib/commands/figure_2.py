@@ -26,11 +26,12 @@ from rommeo_rllib.commands.trials import Results
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
 from rommeo_rllib.naming import unknown_name_message
+from rommeo_rllib.registry import REGISTRY
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.figure_2_report import Runs
 
-ALGORITHMS = ("ROMMEO-AC", "ROMMEO-AC-EMP", "PR2-AC", "MASQL", "MADDPG", "DDPG", "DDPG-OM")
+ALGORITHMS = tuple(name for name, entry in REGISTRY.items() if entry.in_figure_2)
 GAME = "max_of_two_quadratics"
 OURS = "ROMMEO-AC"
 

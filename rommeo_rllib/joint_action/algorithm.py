@@ -325,13 +325,9 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
 
     def _batches(self, rows: int) -> Mapping[str, Batch]:
         """A batch for each policy, of each replica."""
-        policies, window = self._policies_to_train(), self._prior_window()
+        policies, window = self._policies_to_train(), self.config.recent_window
         replay = self._replay if self.config.replicas > 1 else self.replay_buffer
         return replay.sample(policies, rows, window, self._opponent_observation_spaces)
-
-    def _prior_window(self) -> int | None:
-        """Most recent env steps that an opponent prior is fitted on; None for the whole replay."""
-        return None
 
     def _policies_to_train(self) -> list[str]:
         to_train = self.config.policies_to_train

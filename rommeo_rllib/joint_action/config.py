@@ -12,6 +12,7 @@ from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch, MeanStdFilter
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
@@ -55,6 +56,12 @@ class JointActionConfig(StrictConfig):
 
     Defaults are meant for any game; a game's own settings belong into a tuned configuration.
     """
+
+    POLICY_CLASS: type[JointActionPolicy]
+    """The module of each policy, unless the user gives another."""
+
+    LEARNER_CLASS: type
+    """The learner."""
 
     PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by", "q_lr", "tau"})
 
@@ -318,6 +325,22 @@ class JointActionConfig(StrictConfig):
             modelled = whom_each_models(agents, self.opponent_groups)
             pipeline.insert_after(AddObservationsFromEpisodesToBatch, AddOpponentMask(modelled))
         return pipeline
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """One of `POLICY_CLASS` for each policy."""
+        return RLModuleSpec(module_class=self.POLICY_CLASS)
+
+    def get_default_learner_class(self) -> type:
+        """`LEARNER_CLASS`."""
+        return self.LEARNER_CLASS
+
+    @property
+    def recent_window(self) -> int | None:
+        """If not None, a batch has as many rows again of this many most recent env steps.
+
+        They stand under names that begin with `replay_columns.RECENT`.
+        """
+        return None
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:

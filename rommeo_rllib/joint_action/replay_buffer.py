@@ -13,7 +13,7 @@ from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT
 from rommeo_rllib.joint_action.packing import blank
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
-    PRIOR,
+    RECENT,
     TRANSITION_COLUMNS,
     Batch,
     gather,
@@ -32,7 +32,7 @@ class JointReplayBuffer(ReplayRing):
         self,
         policies: Iterable[str],
         batch_size: int,
-        prior_window: int | None = None,
+        recent_window: int | None = None,
         observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ) -> dict[str, Batch]:
         """A batch for each policy, drawn uniformly with replacement from the steps it acted in.
@@ -40,7 +40,7 @@ class JointReplayBuffer(ReplayRing):
         Args:
             policies: policy ids; one that has not acted yet gets no batch.
             batch_size: rows of each batch.
-            prior_window: if given, as many rows again, under names that begin with "prior_", are
+            recent_window: if given, as many rows again, under names that begin with `RECENT`, are
                 drawn from this many most recent env steps.
             observation_spaces: if given, those of all agents: batches then also have what each
                 opponent observed, under the names that `opponent_column` gives.
@@ -60,11 +60,11 @@ class JointReplayBuffer(ReplayRing):
                 batches[policy] |= self._opponent_observations(picked, observation_spaces)
                 # What a newcomer will observe is not among what those who act now see next.
                 batches[policy][NEXT_OPPONENT_MASK] *= batches[policy][OPPONENT_MASK]
-            if prior_window is not None:
+            if recent_window is not None:
                 # A policy that has been absent of late learns from all that it has seen.
-                recent = self._draw(policy, batch_size, min(prior_window, self._size)) or picked
-                prior = self._gather(recent, (Columns.OBS,))
-                batches[policy] |= {PRIOR + name: column for name, column in prior.items()}
+                recent = self._draw(policy, batch_size, min(recent_window, self._size)) or picked
+                columns = self._gather(recent, (Columns.OBS,))
+                batches[policy] |= {RECENT + name: column for name, column in columns.items()}
         return batches
 
     def sole_agents(self, policies: Iterable[str]) -> dict[str, AgentID] | None:

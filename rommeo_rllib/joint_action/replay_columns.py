@@ -16,8 +16,8 @@ from rommeo_rllib.joint_action.spaces import AgentID
 OPPONENT_ACTIONS = "opponent_actions"
 """All opponents' actions at the row's env step, as the networks see them; 0 where absent."""
 
-PRIOR = "prior_"
-"""Prefix of the columns that the opponent prior is fitted on."""
+RECENT = "recent_"
+"""Prefix of the columns of rows that are drawn from the most recent ones."""
 
 TRANSITION_COLUMNS = (
     Columns.OBS,

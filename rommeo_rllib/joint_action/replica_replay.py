@@ -13,7 +13,7 @@ from rommeo_rllib.joint_action.memory import lazy_zeros
 from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay_columns import (
     NEXT_ABSENT,
-    PRIOR,
+    RECENT,
     TRANSITION_COLUMNS,
     Batch,
     ColumnName,
@@ -74,7 +74,7 @@ class ReplicaReplay:
         self,
         policies: Sequence[str],
         batch_size: int,
-        prior_window: int | None = None,
+        recent_window: int | None = None,
         observation_spaces: Mapping[AgentID, gym.Space] | None = None,
     ) -> Mapping[str, Batch]:
         """A batch for each replica of each policy, by module id; see `JointReplayBuffer.sample`."""
@@ -86,10 +86,10 @@ class ReplicaReplay:
                 replica_id(policy, replica): columns
                 for replica, buffer in enumerate(self.buffers)
                 for policy, columns in buffer.sample(
-                    policies, batch_size, prior_window, observation_spaces
+                    policies, batch_size, recent_window, observation_spaces
                 ).items()
             }
-        windows = [size] if prior_window is None else [size, min(prior_window, size)]
+        windows = [size] if recent_window is None else [size, min(recent_window, size)]
         # (replicas, policies, windows, rows), as rows of the common arrays.
         rows = np.array(
             [
@@ -158,7 +158,7 @@ class ReplicaReplay:
             }
         if rows.shape[1] > 1:
             recent = take(rows[:, 1].reshape(-1), (Columns.OBS,))
-            batch |= {PRIOR + name: column for name, column in recent.items()}
+            batch |= {RECENT + name: column for name, column in recent.items()}
         shape = rows[:, 0].shape
         return {name: column.reshape(*shape, *column.shape[1:]) for name, column in batch.items()}
 

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.checks import check_choice, check_count, check_fraction
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
 from rommeo_rllib.schedules import (
@@ -40,6 +40,8 @@ class ROMMEOACConfig(JointActionConfig):
         >>> algorithm = config.build_algo()
     """
 
+    POLICY_CLASS = ROMMEOPolicy
+    LEARNER_CLASS = ROMMEOACLearner
     STACKED_KEYS = frozenset({"alpha", "kl_coeff"})
     PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
         "alpha",
@@ -183,15 +185,10 @@ class ROMMEOACConfig(JointActionConfig):
             make_schedule(self.kl_coeff, "kl_coeff")
         check_fraction(self, "prior_uniform_weight", "uniform_opponent_fraction")
 
-    def get_default_rl_module_spec(self) -> RLModuleSpec:
-        """A :class:`ROMMEOPolicy` for each policy."""
-        return RLModuleSpec(module_class=ROMMEOPolicy)
-
-    def get_default_learner_class(self) -> type:
-        """ROMMEO-AC's learner."""
-        from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
-
-        return ROMMEOACLearner
+    @property
+    def recent_window(self) -> int | None:
+        """Env steps that the opponent prior is fitted to."""
+        return self.prior_window
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:
@@ -210,6 +207,3 @@ class ROMMEOAC(JointActionAlgorithm):
     def get_default_config(cls) -> AlgorithmConfig:
         """A :class:`ROMMEOACConfig`."""
         return ROMMEOACConfig()
-
-    def _prior_window(self) -> int | None:
-        return self.config.prior_window

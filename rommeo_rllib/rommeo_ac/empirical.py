@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.checks import check_choice
@@ -27,6 +26,7 @@ class ROMMEOEMPPolicy(ROMMEOPolicy):
 class ROMMEOACEMPConfig(ROMMEOACConfig):
     """Configuration of the ablation, to which `opponent_model_lr` and `kl_coeff` do nothing."""
 
+    POLICY_CLASS = ROMMEOEMPPolicy
     PER_POLICY_KEYS = ROMMEOACConfig.PER_POLICY_KEYS - {
         "kl_coeff",
         "opponent_model",
@@ -58,10 +58,6 @@ class ROMMEOACEMPConfig(ROMMEOACConfig):
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
         check_choice(self, "opponent_model", (REPARAMETERISED,))
-
-    def get_default_rl_module_spec(self) -> RLModuleSpec:
-        """A :class:`ROMMEOEMPPolicy` for each policy."""
-        return RLModuleSpec(module_class=ROMMEOEMPPolicy)
 
 
 class ROMMEOACEMP(ROMMEOAC):

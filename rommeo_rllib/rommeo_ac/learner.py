@@ -21,7 +21,7 @@ from rommeo_rllib.joint_action.gradients import scale_gradient
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, PRIOR
+from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, RECENT
 from rommeo_rllib.joint_action.update import (
     ALPHA,
     OPPONENT_MODEL_LOSS,
@@ -390,7 +390,7 @@ class _ROMMEOUpdate:
     def _prior_loss(self) -> Tensor:
         """Maximum likelihood of what the opponents really did, of late or ever (Algorithm 2)."""
         policy, batch, prior = self.policy, self.batch, self.fitted_prior
-        prefix = PRIOR if PRIOR + Columns.OBS in batch else ""
+        prefix = RECENT if RECENT + Columns.OBS in batch else ""
         if prefix:
             with torch.no_grad():
                 observations = policy.encode(batch[prefix + Columns.OBS])

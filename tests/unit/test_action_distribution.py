@@ -15,11 +15,11 @@ from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorica
 from scipy import integrate
 from torch import Tensor
 
+from rommeo_rllib.baselines.deterministic import INITIAL_NOISE
 from rommeo_rllib.components import num_parameters
 from rommeo_rllib.distributions import Gaussian, OneHotCategorical, SquashedGaussian
 from rommeo_rllib.joint_action.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE
 from rommeo_rllib.joint_action.encoding import action_components, normalised_space
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
 from rommeo_rllib.joint_action.spaces import Opponents

@@ -10,17 +10,17 @@ import pytest
 import torch
 from ray.rllib.core.columns import Columns
 
-from rommeo_rllib.baselines.maddpg.learner import DDPGLearner, DDPGOMLearner, MADDPGLearner
-from rommeo_rllib.baselines.masql.learner import MASQLLearner
-from rommeo_rllib.baselines.pr2_ac.learner import PR2ACLearner
+from rommeo_rllib.baselines.deterministic import INITIAL_NOISE, DeterministicPolicy
+from rommeo_rllib.baselines.maddpg import DDPGLearner, DDPGOMLearner, MADDPGLearner
+from rommeo_rllib.baselines.masql import MASQLLearner
+from rommeo_rllib.baselines.pr2_ac import PR2ACLearner
 from rommeo_rllib.joint_action.central import OpponentPolicies
 from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.deterministic import INITIAL_NOISE, DeterministicPolicy
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
-    PRIOR,
+    RECENT,
     opponent_column,
 )
 from rommeo_rllib.joint_action.spaces import Opponents
@@ -86,7 +86,7 @@ def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: 
         NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }
     columns |= {
-        PRIOR + name: columns[name] for name in (Columns.OBS, OPPONENT_ACTIONS, OPPONENT_MASK)
+        RECENT + name: columns[name] for name in (Columns.OBS, OPPONENT_ACTIONS, OPPONENT_MASK)
     }
     for number in range(2):
         for name in (Columns.OBS, Columns.NEXT_OBS):
@@ -197,7 +197,7 @@ def test_an_absent_opponents_action_changes_nothing(algorithm):
     found = []
     for number in (0.0, 1.0):
         update = make_update(algorithm, policies["a"], opponents)
-        for prefix in ("", PRIOR):
+        for prefix in ("", RECENT):
             update.columns[prefix + OPPONENT_MASK][:, 1] = 0.0
             update.columns[prefix + OPPONENT_ACTIONS][:, 1] = 0.0
         update.columns[NEXT_OPPONENT_MASK][:, 1] = 0.0

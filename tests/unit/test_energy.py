@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from rommeo_rllib.baselines.masql.energy import (
+from rommeo_rllib.baselines.energy import (
     sampled_soft_value,
     squashed_log_density,
     stein_direction,

@@ -164,7 +164,7 @@ def test_a_minus_1_that_means_something_to_rllib_arrives():
 
 
 def test_a_learner_class_of_another_algorithm_is_refused():
-    from rommeo_rllib.baselines.masql.learner import MASQLLearner
+    from rommeo_rllib.baselines.masql import MASQLLearner
     from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 
     class Own(ROMMEOACLearner):

@@ -167,23 +167,23 @@ def test_drawing_is_uniform_over_the_steps_that_a_policy_acted_in():
 def test_the_priors_batch_holds_recent_steps_only():
     buffer = make_buffer(capacity=40)
     fill(buffer, 60, cuts=range(5, 60, 5))
-    batch = buffer.sample(POLICIES, 400, prior_window=7)["policy_agent_2"]
-    recent = batch["prior_obs"][:, 1]
+    batch = buffer.sample(POLICIES, 400, recent_window=7)["policy_agent_2"]
+    recent = batch["recent_obs"][:, 1]
     assert set(recent.astype(int)) == set(range(53, 60))
     assert batch["obs"][:, 1].min() == 20
     # Its opponents' actions are those of its own rows, not of the other batch's.
     own = {int(step): row for step, row in zip(batch["obs"][:, 1], batch["opponent_actions"])}  # noqa: B905
-    for step, row in zip(recent, batch["prior_opponent_actions"], strict=True):
+    for step, row in zip(recent, batch["recent_opponent_actions"], strict=True):
         np.testing.assert_array_equal(row, own[int(step)])
-    assert (batch["prior_opponent_mask"] == 1).all()
+    assert (batch["recent_opponent_mask"] == 1).all()
     assert len({len(column) for column in batch.values()}) == 1
 
 
 def test_a_policy_absent_of_late_fits_its_prior_on_all_that_it_saw():
     buffer = make_buffer()
     fill(buffer, 20, leaves={"agent_1": End(5, truncated=True)})
-    batch = buffer.sample(POLICIES, 100, prior_window=4)["policy_agent_1"]
-    assert set(batch["prior_obs"][:, 1].astype(int)) == set(range(5))
+    batch = buffer.sample(POLICIES, 100, recent_window=4)["policy_agent_1"]
+    assert set(batch["recent_obs"][:, 1].astype(int)) == set(range(5))
 
 
 def test_each_policy_gets_the_steps_that_it_acted_in():
@@ -234,7 +234,7 @@ def test_the_same_seed_draws_the_same_batches():
     buffers = [make_buffer(seed=seed) for seed in (3, 3, 4)]
     for buffer in buffers:
         fill(buffer, 50)
-    first, same, other = [buffer.sample(POLICIES, 40, prior_window=10) for buffer in buffers]
+    first, same, other = [buffer.sample(POLICIES, 40, recent_window=10) for buffer in buffers]
     assert_equal(first, same)
     assert not np.array_equal(first[POLICIES[0]]["obs"], other[POLICIES[0]]["obs"])
 
@@ -297,8 +297,8 @@ def test_a_restored_buffer_draws_what_the_original_draws(tmp_path, length):
     assert len(restored) == len(buffer)
     for _ in range(3):
         assert_equal(
-            restored.sample(POLICIES, 30, prior_window=8),
-            buffer.sample(POLICIES, 30, prior_window=8),
+            restored.sample(POLICIES, 30, recent_window=8),
+            buffer.sample(POLICIES, 30, recent_window=8),
         )
 
 

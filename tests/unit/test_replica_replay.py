@@ -54,10 +54,10 @@ def filled(lengths: tuple[int, ...], absent: tuple[int, ...] = ()):
     return replay, alone
 
 
-def assert_draws_as_alone(replay: ReplicaReplay, alone, prior_window):
-    found = replay.sample(POLICIES, 8, prior_window)
+def assert_draws_as_alone(replay: ReplicaReplay, alone, recent_window):
+    found = replay.sample(POLICIES, 8, recent_window)
     for replica, buffer in enumerate(alone):
-        for policy, columns in buffer.sample(POLICIES, 8, prior_window).items():
+        for policy, columns in buffer.sample(POLICIES, 8, recent_window).items():
             own = found[replica_id(policy, replica)]
             assert own.keys() == columns.keys()
             for name, column in columns.items():
@@ -121,12 +121,12 @@ def test_steps_are_stored_where_each_buffer_stands_if_these_differ():
         np.testing.assert_equal(buffer.get_state(), own.get_state())
 
 
-@pytest.mark.parametrize("prior_window", [None, 4, 100])
+@pytest.mark.parametrize("recent_window", [None, 4, 100])
 @pytest.mark.parametrize("lengths", [(1,), (7, 6), (15, 15)])
-def test_replicas_are_drawn_from_at_once_as_each_alone(lengths, prior_window):
+def test_replicas_are_drawn_from_at_once_as_each_alone(lengths, recent_window):
     replay, alone = filled(lengths)
     for _ in range(3):
-        found = assert_draws_as_alone(replay, alone, prior_window)
+        found = assert_draws_as_alone(replay, alone, recent_window)
         assert isinstance(found, ReplicaBatches)
 
 

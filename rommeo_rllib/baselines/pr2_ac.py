@@ -1,4 +1,4 @@
-"""The losses of PR2-AC (Wen et al. 2019).
+"""PR2-AC: probabilistic recursive reasoning, actor-critic, level 1 (Wen et al. 2019).
 
 Agent i reasons one level deep: were it to play a, its opponents would answer with
 o ~ rho(. | s, a). The variational objective for rho is KL(rho || exp((Q(s, a, o) - Q(s, a)) /
@@ -8,16 +8,24 @@ the soft value of (s, a).
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from torch import Tensor
+from typing_extensions import Self
 
 from rommeo_rllib import objective
-from rommeo_rllib.baselines.pr2_ac.policy import PR2Policy
-from rommeo_rllib.components import squash
-from rommeo_rllib.joint_action.deterministic_learner import DeterministicLearner
+from rommeo_rllib.baselines.deterministic import (
+    DeterministicConfig,
+    DeterministicLearner,
+    DeterministicPolicy,
+)
+from rommeo_rllib.components import num_parameters, squash
+from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.config import NotProvided
 from rommeo_rllib.joint_action.gradients import frozen
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
@@ -35,6 +43,35 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     opponent_model_parameters,
 )
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
+
+
+class PR2Policy(DeterministicPolicy):
+    """Acts on the state alone; how the others would answer is reasoned about in training only."""
+
+    def setup(self) -> None:
+        """Builds the networks; on env runners only the policy."""
+        super().setup()
+        if not self.inference_only:
+            self.opponent_model_network = self.build_network(
+                self.observation_size + self.own_action_size,
+                num_parameters(self.opponent_components),
+            )
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return [*super().get_non_inference_attributes(), "opponent_model_network"]
+
+    def opponent_model(self, observations: Tensor, own_actions: Tensor) -> ProductDistribution:
+        """How the opponents would answer, rho(o | s, a), independent opponents.
+
+        Args:
+            observations: encoded, (B, observation size).
+            own_actions: (B, own action size).
+        """
+        parameters = self.opponent_model_network(torch.cat([observations, own_actions], dim=-1))
+        return ProductDistribution(self.opponent_components, parameters)
+
 
 OPPONENT_MODEL_ENTROPY = "opponent_model_entropy"
 
@@ -124,3 +161,56 @@ def _answered(
     opponents = squash(policy.opponent_components, latent) * policy.opponents.action_mask(mask)
     state = observations if seen_by_targets is None else seen_by_targets
     return policy.critic(state, own, opponents, target=is_next), log_prob
+
+
+class PR2ACConfig(DeterministicConfig):
+    """Configuration of PR2-AC."""
+
+    POLICY_CLASS = PR2Policy
+    LEARNER_CLASS = PR2ACLearner
+    STACKED_KEYS = DeterministicConfig.STACKED_KEYS | {"alpha"}
+    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"alpha", "opponent_model_lr"}
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or PR2AC)
+        self.alpha: ScheduleSpec = 1.0
+        self.opponent_model_lr: ScheduleSpec = 3e-4
+
+    def training(
+        self,
+        *,
+        alpha: ScheduleSpec = NotProvided,
+        opponent_model_lr: ScheduleSpec = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            alpha: weight of the entropy of the opponents' conditional response, in units of the
+                reward; the paper's is 1. A number or a schedule in env steps.
+            opponent_model_lr: learning rate of the opponents' conditional response.
+            **kwargs: what :meth:`DeterministicConfig.training` takes.
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        own = {"alpha": alpha, "opponent_model_lr": opponent_model_lr}
+        self._set_provided(own)
+        return super().training(**kwargs)
+
+    def check_values(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().check_values()
+        make_schedule(self.alpha, "alpha")
+        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
+
+
+class PR2AC(JointActionAlgorithm):
+    """Probabilistic recursive reasoning, actor-critic, level 1 (Wen et al. 2019)."""
+
+    config: PR2ACConfig
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`PR2ACConfig`."""
+        return PR2ACConfig()

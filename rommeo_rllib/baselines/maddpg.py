@@ -1,0 +1,421 @@
+"""DDPG and its multi-agent relatives.
+
+Independent DDPG (Lillicrap et al. 2016, Eq. 4-6), with the others' actions in Q (DDPG-OM, Tian et
+al. 2019, Section 5), and with everybody's observations and target actions besides (MADDPG, Lowe et
+al. 2017, Eq. 6-7). DDPG's learner is the base class; each of the others says what it puts for the
+opponents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import gymnasium as gym
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from rommeo_rllib.baselines.deterministic import (
+    DeterministicConfig,
+    DeterministicLearner,
+    DeterministicPolicy,
+)
+from rommeo_rllib.components import squash
+from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
+from rommeo_rllib.joint_action.checks import check_count
+from rommeo_rllib.joint_action.config import NotProvided
+from rommeo_rllib.joint_action.encoding import observation_size
+from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
+from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay_columns import (
+    OPPONENT_ACTIONS,
+    RECENT,
+    opponent_column,
+)
+from rommeo_rllib.joint_action.update import (
+    OPPONENT_MODEL_LOSS,
+    OPPONENT_MODEL_MEAN,
+    POLICY_LOSS,
+    Q_LOSS,
+    Losses,
+    Metrics,
+    TrainedParameters,
+    Update,
+    mean_per_dimension,
+    opponent_model_parameters,
+)
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
+
+_OPPONENTS = "opponent_encoder"
+
+
+class DDPGPolicy(DeterministicPolicy):
+    """mu(s) and Q(s, a): the others are part of the environment."""
+
+    @property
+    def critic_opponent_size(self) -> int:
+        """The Q-function sees nothing of the opponents' actions."""
+        return 0
+
+
+class MADDPGPolicy(DeterministicPolicy):
+    """mu(s) and Q(x, a, o), x being what all agents observe.
+
+    Attributes:
+        opponent_encoder: where opponents observe images, what the Q-function sees them through;
+            else None.
+    """
+
+    TRAINS_CENTRALLY = True
+
+    opponent_encoder: nn.Module | None
+
+    def build_critic(self) -> None:
+        """Builds the Q-network, and encoders of what the opponents observe."""
+        self.opponent_encoder = None
+        seen = gym.spaces.Tuple(self.opponents.observation_spaces)
+        size = observation_size(seen, "An opponent")
+        if has_images(seen, self.model_config):
+            self.opponent_encoder = ImageEncoder(seen, self.model_config)
+            with torch.no_grad():
+                size = self.opponent_encoder(torch.zeros(1, size)).shape[-1]
+        self._opponents_observation_size = size
+        super().build_critic()
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return [*super().get_non_inference_attributes(), "opponent_encoder"]
+
+    @property
+    def critic_observation_size(self) -> int:
+        """The Q-function sees all agents' observations."""
+        return self.observation_size + self._opponents_observation_size
+
+    @property
+    def critic_encoders(self) -> dict[str, nn.Module]:
+        """The encoder of the opponents' observations besides."""
+        encoder = self.opponent_encoder
+        return super().critic_encoders | ({} if encoder is None else {_OPPONENTS: encoder})
+
+    def joint_observations(
+        self,
+        observations: Tensor,
+        others: Sequence[Tensor],
+        opponent_mask: Tensor,
+        *,
+        target: bool = False,
+    ) -> Tensor:
+        """All agents' observations as the Q-function sees them; zeros for absent agents.
+
+        Args:
+            observations: the agent's own, encoded, (B, observation size).
+            others: each opponent's, as they are stored, (B, ...) each.
+            opponent_mask: (B, opponents).
+            target: as the target Q-function sees them.
+
+        Returns:
+            (B, critic observation size).
+        """
+        encoded = self.opponents.encode(others)
+        masked = [
+            one * present.unsqueeze(-1)
+            for one, present in zip(encoded, opponent_mask.unbind(-1), strict=True)
+        ]
+        if self.opponent_encoder is not None:
+            encoder = self.critic.target_encoders[_OPPONENTS] if target else self.opponent_encoder
+            masked = [encoder(torch.cat(masked, dim=-1))]
+        return torch.cat([observations, *masked], dim=-1)
+
+
+class DDPGOMPolicy(DeterministicPolicy):
+    """mu(s, o) and Q(s, a, o), with o from a model of what the opponents do at s."""
+
+    def setup(self) -> None:
+        """Builds the networks; the model acts, too."""
+        super().setup()
+        self.opponent_model_network = self.build_network(
+            self.observation_size, self.opponent_action_size
+        )
+
+    @property
+    def policy_input_size(self) -> int:
+        """The policy sees the prediction beside its observation."""
+        return self.observation_size + self.opponent_action_size
+
+    def policy_inputs(self, observations: Tensor, opponent_mask: Tensor | None = None) -> Tensor:
+        """Observations and predictions; the policy's loss does not train the model."""
+        predicted = self.opponent_model(observations).detach()
+        if opponent_mask is not None:
+            predicted = predicted * self.opponents.action_mask(opponent_mask)
+        return torch.cat([observations, predicted], dim=-1)
+
+    def answer(self, observations: Tensor, opponents: Tensor, *, target: bool = False) -> Tensor:
+        """The action, given the opponents' actions, (B, own action size).
+
+        Args:
+            observations: encoded, (B, observation size).
+            opponents: (B, their action size).
+            target: use the target network.
+        """
+        network = self.target_policy_network if target else self.policy_network
+        return squash(self.own_components, network(torch.cat([observations, opponents], dim=-1)))
+
+    def opponent_model(self, observations: Tensor) -> Tensor:
+        """The opponents' predicted actions: (B, observation size) -> (B, their action size)."""
+        return squash(self.opponent_components, self.opponent_model_network(observations))
+
+
+class DDPGLearner(DeterministicLearner):
+    """Deep deterministic policy gradient, each agent on its own.
+
+    Shapes below leave out the leading axis that policies computed together have.
+    """
+
+    def critic_observations(self, update: Update, observations: Tensor, name: str) -> Tensor:
+        """What Q sees of the state, (B, critic observation size).
+
+        Args:
+            update: the batch.
+            observations: the agent's own, encoded, (B, observation size).
+            name: of their column, obs or new_obs.
+        """
+        return observations
+
+    def stored_opponents(self, update: Update) -> Tensor:
+        """What Q sees of what the opponents did, (B, critic opponent size)."""
+        return update.columns[OPPONENT_ACTIONS][..., :0]
+
+    def present_opponents(self, update: Update) -> Tensor:
+        """The same where the policy is improved."""
+        return self.stored_opponents(update)
+
+    def next_opponents(self, update: Update) -> Tensor:
+        """The same at the next step, of those who act there."""
+        return self.stored_opponents(update)
+
+    def next_action(self, update: Update, observations: Tensor, opponents: Tensor) -> Tensor:
+        """What the target policy does at the next step, (B, own action size).
+
+        Args:
+            update: the batch.
+            observations: the agent's next ones, as target networks see them.
+            opponents: what `next_opponents` says, (B, critic opponent size).
+        """
+        return cast(DeterministicPolicy, update.policy).mu(observations, target=True)
+
+    def losses(self, update: Update) -> Losses:
+        """Q by the Bellman error, the policy by Q's gradient with regard to the action."""
+        policy, columns = cast(DeterministicPolicy, update.policy), update.columns
+        observations = policy.encode(columns[Columns.OBS])
+        state = self.critic_observations(update, observations, Columns.OBS)
+        target = update.td_target(lambda: self._next_value(update))
+        stored = self.stored_opponents(update)
+        q_loss = policy.critic.loss(state, columns[Columns.ACTIONS], stored, target)
+        others = self.present_opponents(update)
+        # An encoder learns from the Q-function's loss alone.
+        fixed = state.detach()
+        with policy.critic.frozen():
+            policy_loss = self.policy_loss(
+                update, observations.detach(), lambda own: policy.critic(fixed, own, others)
+            )
+        return {Q_LOSS: q_loss, POLICY_LOSS: policy_loss}
+
+    def _next_value(self, update: Update) -> Tensor:
+        policy = cast(DeterministicPolicy, update.policy)
+        observations = policy.encode_for_target(update.columns[Columns.NEXT_OBS])
+        others = self.next_opponents(update)
+        own = self.next_action(update, observations, others)
+        state = self.critic_observations(update, observations, Columns.NEXT_OBS)
+        return policy.critic(state, own, others, target=True)
+
+
+class MADDPGLearner(DDPGLearner):
+    """MADDPG: the opponents' actions are the replay's, and at the next state those of their own
+    target policies.
+    """
+
+    def critic_observations(self, update: Update, observations: Tensor, name: str) -> Tensor:
+        """Everybody's observations, of those who act."""
+        is_next = name == Columns.NEXT_OBS
+        mask = update.columns[NEXT_OPPONENT_MASK if is_next else OPPONENT_MASK]
+        policy = cast(MADDPGPolicy, update.policy)
+        others = _opponents_observed(update, name)
+        return policy.joint_observations(observations, others, mask, target=is_next)
+
+    def stored_opponents(self, update: Update) -> Tensor:
+        """The replay's actions."""
+        return update.columns[OPPONENT_ACTIONS]
+
+    def next_opponents(self, update: Update) -> Tensor:
+        """The actions of the target policies of those opponents who act at the next step."""
+        assert update.opponents is not None
+        actions = update.opponents.answers(
+            _opponents_observed(update, Columns.NEXT_OBS), _target_action
+        )
+        return actions * update.policy.opponents.action_mask(update.columns[NEXT_OPPONENT_MASK])
+
+
+class DDPGOMLearner(DDPGLearner):
+    """DDPG with an opponent model, trained on the latest behaviour."""
+
+    def trained_parameters(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, TrainedParameters]:
+        """The opponent model besides."""
+        return super().trained_parameters(policy, config) | opponent_model_parameters(
+            policy, config
+        )
+
+    def stored_opponents(self, update: Update) -> Tensor:
+        """The replay's actions."""
+        return update.columns[OPPONENT_ACTIONS]
+
+    def present_opponents(self, update: Update) -> Tensor:
+        """The actions that the model predicts."""
+        return self._predicted(update, Columns.OBS, OPPONENT_MASK)
+
+    def next_opponents(self, update: Update) -> Tensor:
+        """The actions that the model predicts of those who act at the next step."""
+        return self._predicted(update, Columns.NEXT_OBS, NEXT_OPPONENT_MASK)
+
+    def next_action(self, update: Update, observations: Tensor, opponents: Tensor) -> Tensor:
+        """The target policy's answer to what the model, which has no target, predicts."""
+        policy = cast(DDPGOMPolicy, update.policy)
+        return policy.answer(observations, opponents, target=True)
+
+    @torch.no_grad()
+    def _predicted(self, update: Update, observed: str, mask: str) -> Tensor:
+        policy, columns = cast(DDPGOMPolicy, update.policy), update.columns
+        actions = policy.opponent_model(policy.encode(columns[observed]))
+        return actions * policy.opponents.action_mask(columns[mask])
+
+    def losses(self, update: Update) -> Losses:
+        """The model's besides: half of the squared error on the latest actions."""
+        policy, columns = cast(DDPGOMPolicy, update.policy), update.columns
+        with torch.no_grad():
+            observations = policy.encode(columns[RECENT + Columns.OBS])
+        predicted = policy.opponent_model(observations)
+        mask = policy.opponents.action_mask(columns[RECENT + OPPONENT_MASK])
+        error = 0.5 * (predicted - columns[RECENT + OPPONENT_ACTIONS]).square() * mask
+        return super().losses(update) | {OPPONENT_MODEL_LOSS: error.sum(-1).mean(-1)}
+
+    def policy_metrics(self, update: Update) -> Metrics:
+        """What the model predicts besides."""
+        policy = cast(DDPGOMPolicy, update.policy)
+        predicted = policy.opponent_model(policy.encode(update.columns[Columns.OBS]))
+        means = mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(predicted))
+        return super().policy_metrics(update) | means
+
+
+def _target_action(policy: JointActionPolicy, observations: Tensor) -> Tensor:
+    """What the target policy of an opponent does, given its observations, not encoded."""
+    policy = cast(MADDPGPolicy, policy)
+    return policy.mu(policy.encode_for_target(observations), target=True)
+
+
+def _opponents_observed(update: Update, name: str) -> list[Tensor]:
+    """Each opponent's observations as they are stored; `name` is obs or new_obs."""
+    numbers = range(len(update.policy.opponents.action_spaces))
+    return [update.columns[opponent_column(name, number)] for number in numbers]
+
+
+class DDPGConfig(DeterministicConfig):
+    """Configuration of independent DDPG learners."""
+
+    POLICY_CLASS = DDPGPolicy
+    LEARNER_CLASS = DDPGLearner
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or DDPG)
+
+
+class DDPG(JointActionAlgorithm):
+    """Deep deterministic policy gradient, independent learners (Lillicrap et al. 2016)."""
+
+    config: DDPGConfig
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`DDPGConfig`."""
+        return DDPGConfig()
+
+
+class MADDPGConfig(DeterministicConfig):
+    """Configuration of MADDPG; `policy_mapping_fn` must go by agent ids alone."""
+
+    POLICY_CLASS = MADDPGPolicy
+    LEARNER_CLASS = MADDPGLearner
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or MADDPG)
+
+
+class MADDPG(JointActionAlgorithm):
+    """Multi-agent DDPG: central Q-functions, decentral policies (Lowe et al. 2017)."""
+
+    config: MADDPGConfig
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`MADDPGConfig`."""
+        return MADDPGConfig()
+
+
+class DDPGOMConfig(DeterministicConfig):
+    """Configuration of DDPG with an opponent model."""
+
+    POLICY_CLASS = DDPGOMPolicy
+    LEARNER_CLASS = DDPGOMLearner
+    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"opponent_model_lr"}
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class or DDPGOM)
+        self.opponent_model_lr: ScheduleSpec = 3e-4
+        self.opponent_window = 512
+
+    def training(
+        self,
+        *,
+        opponent_model_lr: ScheduleSpec = NotProvided,
+        opponent_window: int = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            opponent_model_lr: learning rate of the opponent model.
+            opponent_window: the opponent model is fitted to this many most recent env steps.
+            **kwargs: what :meth:`DeterministicConfig.training` takes.
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        own = {"opponent_model_lr": opponent_model_lr, "opponent_window": opponent_window}
+        self._set_provided(own)
+        return super().training(**kwargs)
+
+    def check_values(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().check_values()
+        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
+        check_count(self, "opponent_window")
+
+    @property
+    def recent_window(self) -> int | None:
+        """Env steps that the opponent model is fitted to."""
+        return self.opponent_window
+
+
+class DDPGOM(JointActionAlgorithm):
+    """DDPG with an opponent model trained online with supervision (Tian et al. 2019, Section 5)."""
+
+    config: DDPGOMConfig
+
+    @classmethod
+    def get_default_config(cls) -> AlgorithmConfig:
+        """A :class:`DDPGOMConfig`."""
+        return DDPGOMConfig()
