@@ -10,21 +10,15 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.checks import check_choice, check_count, check_fraction
-from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.config import NotProvided
+from rommeo_rllib.joint_action.stochastic import StochasticConfig
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
-from rommeo_rllib.schedules import (
-    Auto,
-    ScheduleSpec,
-    is_learned,
-    learned_alpha,
-    make_alpha,
-    make_schedule,
-)
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 
-class ROMMEOACConfig(JointActionConfig):
+class ROMMEOACConfig(StochasticConfig):
     """Configuration of ROMMEO-AC.
 
     Examples:
@@ -42,27 +36,21 @@ class ROMMEOACConfig(JointActionConfig):
 
     POLICY_CLASS = ROMMEOPolicy
     LEARNER_CLASS = ROMMEOACLearner
-    STACKED_KEYS = frozenset({"alpha", "kl_coeff"})
-    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
-        "alpha",
-        "alpha_lr",
+    STACKED_KEYS = StochasticConfig.STACKED_KEYS | {"kl_coeff"}
+    PER_POLICY_KEYS = StochasticConfig.PER_POLICY_KEYS | {
         "kl_coeff",
         "opponent_model",
         "opponent_model_lr",
         "opponent_prior_lr",
-        "policy_lr",
         "prior_uniform_weight",
         "uniform_opponent_fraction",
     }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or ROMMEOAC)
-        self.alpha: ScheduleSpec = "auto"
         self.kl_coeff: ScheduleSpec = 1.0
-        self.policy_lr: ScheduleSpec = 3e-4
         self.opponent_model_lr: ScheduleSpec = 3e-4
         self.opponent_prior_lr: ScheduleSpec = 3e-4
-        self.alpha_lr: ScheduleSpec = 3e-4
         self.prior_window: int | None = None
         self.prior_uniform_weight = 0.05
         self.uniform_opponent_fraction = 0.3
@@ -71,12 +59,9 @@ class ROMMEOACConfig(JointActionConfig):
     def training(
         self,
         *,
-        alpha: ScheduleSpec = NotProvided,
         kl_coeff: ScheduleSpec = NotProvided,
-        policy_lr: ScheduleSpec = NotProvided,
         opponent_model_lr: ScheduleSpec = NotProvided,
         opponent_prior_lr: ScheduleSpec = NotProvided,
-        alpha_lr: ScheduleSpec = NotProvided,
         prior_window: int | None = NotProvided,
         prior_uniform_weight: float = NotProvided,
         uniform_opponent_fraction: float = NotProvided,
@@ -86,19 +71,10 @@ class ROMMEOACConfig(JointActionConfig):
         """Sets what concerns training.
 
         Args:
-            alpha: weight of the policy's entropy, in units of the reward: a number;
-                [[env_step, value], ...], interpolated linearly;
-                {"initial", "final", "decay_steps", "kind": "linear"|"exponential"}, which is at
-                `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}, the
-                target per dimension of the action, or {"total_target_entropy", "initial"}, both in
-                nats), which learns it. The clock of all schedules is env steps sampled over the
-                run's lifetime, all env runners together.
             kl_coeff: weight of KL(opponent model || prior), in units of the reward; the paper's is
-                1. A number or a schedule as above; 0 leaves the opponent model unregularised.
-            policy_lr: learning rate of the conditional policy.
+                1. A number or a schedule, as of `alpha`; 0 leaves the opponent model unregularised.
             opponent_model_lr: learning rate of the opponent model.
             opponent_prior_lr: learning rate of the opponent prior.
-            alpha_lr: learning rate of alpha, where it is learned.
             prior_window: the prior is fitted to this many most recent env steps; None for the
                 whole replay.
             prior_uniform_weight: share of a uniform distribution in the prior that holds the
@@ -109,20 +85,15 @@ class ROMMEOACConfig(JointActionConfig):
                 Eq. 18 and 19; "resampled" fits both to actions that are weighed by Eq. 10 and 11,
                 which finds the better one of several modes but costs a multiple and suits actions
                 of few dimensions (see docs/deviations.md).
-            **kwargs: what :meth:`JointActionConfig.training` takes, and of RLlib's SAC
-                `initial_alpha` and `target_entropy` (its target is that of the whole action, in
-                nats).
+            **kwargs: what :meth:`StochasticConfig.training` takes, `alpha` above all.
 
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
         own = {
-            "alpha": alpha,
             "kl_coeff": kl_coeff,
-            "policy_lr": policy_lr,
             "opponent_model_lr": opponent_model_lr,
             "opponent_prior_lr": opponent_prior_lr,
-            "alpha_lr": alpha_lr,
             "prior_window": prior_window,
             "prior_uniform_weight": prior_uniform_weight,
             "uniform_opponent_fraction": uniform_opponent_fraction,
@@ -157,26 +128,11 @@ class ROMMEOACConfig(JointActionConfig):
             opponent_prior_lr=0.01,
         ).rl_module(model_config={"fcnet_hiddens": [100, 100]})
 
-    def _take(self, key: str, value: Any) -> bool:
-        """SAC's settings of a learned alpha; whether `key` has been one."""
-        if is_learned(self.alpha):
-            if key == "initial_alpha":
-                self.alpha = learned_alpha(self.alpha, initial=value)
-                return True
-            if key == "target_entropy":
-                # SAC's is that of the whole action.
-                is_auto = value is None or value == "auto"
-                target = {"target_entropy": "auto"} if is_auto else {"total_target_entropy": value}
-                self.alpha = learned_alpha(self.alpha, **target)
-                return True
-        return super()._take(key, value)
-
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
-        make_alpha(self.alpha)
         make_schedule(self.kl_coeff, "kl_coeff", allow_zero=True)
-        for name in ("policy_lr", "opponent_model_lr", "opponent_prior_lr", "alpha_lr"):
+        for name in ("opponent_model_lr", "opponent_prior_lr"):
             make_schedule(getattr(self, name), name, allow_zero=True)
         check_count(self, "prior_window", none=True)
         check_choice(self, "opponent_model", OPPONENT_MODELS)
@@ -189,13 +145,6 @@ class ROMMEOACConfig(JointActionConfig):
     def recent_window(self) -> int | None:
         """Env steps that the opponent prior is fitted to."""
         return self.prior_window
-
-    @property
-    def _model_config_auto_includes(self) -> dict[str, Any]:
-        alpha = make_alpha(self.alpha)
-        return super()._model_config_auto_includes | {
-            INITIAL_ALPHA: alpha.initial if isinstance(alpha, Auto) else alpha.value(0),
-        }
 
 
 class ROMMEOAC(JointActionAlgorithm):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +17,10 @@ from rommeo_rllib.components import broad_latent, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.encoding import to_env_units
 from rommeo_rllib.joint_action.gradients import scale_gradient
-from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, RECENT
+from rommeo_rllib.joint_action.stochastic import StochasticLearner, alpha_loss, present_alpha
 from rommeo_rllib.joint_action.update import (
     ALPHA,
     OPPONENT_MODEL_LOSS,
@@ -38,13 +37,12 @@ from rommeo_rllib.joint_action.update import (
 )
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
-from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
+from rommeo_rllib.schedules import make_schedule
 
 if TYPE_CHECKING:
     from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
 
 PRIOR_LOSS = "prior_loss"
-ALPHA_LOSS = "alpha_loss"
 KL_COEFF = "kl_coeff"
 POLICY_ENTROPY = "policy_entropy"
 KL_TO_PRIOR = "opponent_model_kl"
@@ -52,7 +50,7 @@ LOG_LIKELIHOOD_MODEL = "opponent_model_log_likelihood"
 LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
 
 
-class ROMMEOACLearner(JointActionLearner):
+class ROMMEOACLearner(StochasticLearner):
     """Q by Eq. 14, the policy by Eq. 18, the opponent model by Eq. 19, the prior from the past."""
 
     def trained_parameters(
@@ -66,28 +64,7 @@ class ROMMEOACLearner(JointActionLearner):
         trained["opponent_prior"] = TrainedParameters(
             list(policy.fitted_network.parameters()), config.opponent_prior_lr
         )
-        if isinstance(make_alpha(config.alpha), Auto):
-            trained[ALPHA] = TrainedParameters([policy.log_alpha], config.alpha_lr)
         return trained
-
-    def build(self) -> None:
-        """Builds all; each learned alpha begins where its own policy's configuration says."""
-        super().build()
-        for group in self._groups:
-            for module_id, policy in group.members.items():
-                self.begin_afresh(policy, self.config.get_config_for_module(module_id), ALPHA)
-
-    def begin_afresh(self, policy: JointActionPolicy, config: AlgorithmConfig, name: str) -> None:
-        """A learned alpha begins at its initial value, whatever stood in its place."""
-        alpha = make_alpha(cast("ROMMEOACConfig", config).alpha)
-        if name == ALPHA and isinstance(alpha, Auto):
-            cast(ROMMEOPolicy, policy).log_alpha.data.fill_(math.log(alpha.initial))
-
-    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
-        """Learned and scheduled alphas are not computed together."""
-        alpha = make_alpha(config.get_config_for_module(module_id).alpha)
-        learned = alpha if isinstance(alpha, Auto) else None
-        return super().group_key(config, module_id), learned
 
     def losses(self, update: Update) -> Losses:
         """The losses of all policies of a group."""
@@ -143,6 +120,7 @@ class _ROMMEOUpdate:
     """
 
     def __init__(self, update: Update):
+        self.update = update
         self.policy = policy = cast(ROMMEOPolicy, update.policy)
         self.config = cast("ROMMEOACConfig", update.configs[0])
         self.batch = batch = update.columns
@@ -158,11 +136,7 @@ class _ROMMEOUpdate:
             policy.opponents.component_mask(batch[OPPONENT_MASK]),
             policy.opponents.action_mask(batch[OPPONENT_MASK]),
         )
-        self.temperature = make_alpha(self.config.alpha)
-        if isinstance(self.temperature, Auto):
-            self.alpha = policy.log_alpha.detach().exp()
-        else:
-            self.alpha = update.scheduled(lambda config: make_schedule(config.alpha, "alpha"))
+        self.alpha = present_alpha(update)
         self.kl_coeff = update.scheduled(
             lambda config: make_schedule(config.kl_coeff, "kl_coeff", allow_zero=True)
         )
@@ -193,13 +167,7 @@ class _ROMMEOUpdate:
         }
         if self.policy.LEARNS_OPPONENT_MODEL:
             losses[OPPONENT_MODEL_LOSS] = opponent_model_loss
-        if isinstance(self.temperature, Auto):
-            target = self.policy.target_entropy(self.temperature)
-            alpha_loss = objective.temperature_loss(
-                self.policy.log_alpha.unsqueeze(-1), entropy, target
-            )
-            losses[ALPHA_LOSS] = alpha_loss.mean(-1)
-        return losses
+        return losses | alpha_loss(self.update, entropy)
 
     @cached_property
     def opponent_model(self) -> ProductDistribution:

@@ -23,9 +23,10 @@ from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.encoding import action_components, normalised_space
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
 from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.noise import GLOBAL_NOISE
 from rommeo_rllib.registration import ALGORITHMS
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 SEEN = Box(-1.0, 1.0, (3,), np.float32)
 FREE = Box(-np.inf, np.inf, (2,), np.float32)

@@ -18,8 +18,9 @@ from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import is_stackable
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.registration import ALGORITHMS
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 SMALL = Box(0, 255, (6, 5, 3), np.uint8)
 FLOATS = Box(-1.0, 1.0, (6, 6, 1), np.float32)

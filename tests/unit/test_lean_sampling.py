@@ -13,10 +13,11 @@ from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replicas import replica_id
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.transitions import ReplicaSteps
 from rommeo_rllib.noise import seeded_generator
 from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 AGENTS = ["player_0", "player_1"]
 REPLICAS, PLAYS = 3, 4

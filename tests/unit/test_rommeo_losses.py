@@ -18,10 +18,11 @@ from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED, RESAMPLED
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)

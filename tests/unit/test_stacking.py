@@ -11,8 +11,9 @@ from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies, kept_as_is
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
-from rommeo_rllib.rommeo_ac.policy import INITIAL_ALPHA, ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 BOX = gym.spaces.Box(-2.0, 3.0, (2,), np.float32)
 OBSERVATIONS = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)

@@ -1,0 +1,257 @@
+"""Stochastic policies with an entropy bonus: what ROMMEO-AC and MASAC have in common.
+
+The weight of the entropy, alpha, is a number, a schedule, or learned, so that a policy keeps a
+target entropy (Haarnoja et al. 2018b).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import gymnasium as gym
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.distribution.distribution import Distribution
+from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
+from torch import Tensor, nn
+from typing_extensions import Self
+
+from rommeo_rllib import objective
+from rommeo_rllib.components import action_size
+from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.joint_action.action_distribution import ActionDistribution
+from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.learner import JointActionLearner
+from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
+from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.schedules import (
+    Auto,
+    ScheduleSpec,
+    is_learned,
+    learned_alpha,
+    make_alpha,
+    make_schedule,
+)
+
+INITIAL_ALPHA = "initial_alpha"
+"""Key of the model config: alpha before the first update, where it is learned."""
+
+ALPHA_LOSS = "alpha_loss"
+
+
+class StochasticConfig(JointActionConfig):
+    """Configuration of algorithms with stochastic policies."""
+
+    STACKED_KEYS = frozenset({ALPHA})
+    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {ALPHA, "alpha_lr", "policy_lr"}
+
+    def __init__(self, algo_class: type | None = None):
+        super().__init__(algo_class=algo_class)
+        self.alpha: ScheduleSpec = "auto"
+        self.alpha_lr: ScheduleSpec = 3e-4
+        self.policy_lr: ScheduleSpec = 3e-4
+
+    def training(
+        self,
+        *,
+        alpha: ScheduleSpec = NotProvided,
+        alpha_lr: ScheduleSpec = NotProvided,
+        policy_lr: ScheduleSpec = NotProvided,
+        **kwargs: Any,
+    ) -> Self:
+        """Sets what concerns training.
+
+        Args:
+            alpha: weight of the policy's entropy, in units of the reward: a number;
+                [[env_step, value], ...], interpolated linearly;
+                {"initial", "final", "decay_steps", "kind": "linear"|"exponential"}, which is at
+                `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}, the
+                target per dimension of the action, or {"total_target_entropy", "initial"}, both in
+                nats), which learns it. The clock of all schedules is env steps sampled over the
+                run's lifetime, all env runners together.
+            alpha_lr: learning rate of alpha, where it is learned.
+            policy_lr: learning rate of the policy.
+            **kwargs: what :meth:`JointActionConfig.training` takes, and of RLlib's SAC
+                `initial_alpha` and `target_entropy` (its target is that of the whole action, in
+                nats).
+
+        Raises:
+            ValueError: for an unknown key; it names the nearest right one.
+        """
+        self._set_provided({"alpha": alpha, "alpha_lr": alpha_lr, "policy_lr": policy_lr})
+        return super().training(**kwargs)
+
+    def _take(self, key: str, value: Any) -> bool:
+        """SAC's settings of a learned alpha; whether `key` has been one."""
+        if is_learned(self.alpha):
+            if key == "initial_alpha":
+                self.alpha = learned_alpha(self.alpha, initial=value)
+                return True
+            if key == "target_entropy":
+                # SAC's is that of the whole action.
+                is_auto = value is None or value == "auto"
+                target = {"target_entropy": "auto"} if is_auto else {"total_target_entropy": value}
+                self.alpha = learned_alpha(self.alpha, **target)
+                return True
+        return super()._take(key, value)
+
+    def check_values(self) -> None:
+        """Checks every value; raises a ValueError that names field, value and what is allowed."""
+        super().check_values()
+        make_alpha(self.alpha)
+        for name in ("alpha_lr", "policy_lr"):
+            make_schedule(getattr(self, name), name, allow_zero=True)
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        alpha = make_alpha(self.alpha)
+        return super()._model_config_auto_includes | {
+            INITIAL_ALPHA: alpha.initial if isinstance(alpha, Auto) else alpha.value(0),
+        }
+
+
+class StochasticPolicy(JointQPolicy):
+    """A policy that samples its actions from a distribution; greedy, it takes the mode.
+
+    Subclasses call `build_alpha()` in `setup()` and supply :meth:`take`.
+
+    Attributes:
+        log_alpha: logarithm of a learned alpha, () or, stacked, (policies,).
+    """
+
+    log_alpha: nn.Parameter
+
+    def build_alpha(self) -> None:
+        """Makes a learned alpha a parameter, so that it is saved and equal on all learners."""
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(self.model_config[INITIAL_ALPHA])))
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """What an env runner does not need."""
+        return [*super().get_non_inference_attributes(), "log_alpha"]
+
+    def take(
+        self, observations: Tensor, explore: bool, noise: Noise, opponent_mask: Tensor | None
+    ) -> tuple[Tensor, ProductDistribution, Tensor]:
+        """Actions, the policy that they are taken from, and its parameters.
+
+        Arguments are those of :meth:`JointActionPolicy.act`.
+        """
+        raise NotImplementedError
+
+    def act(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> Tensor:
+        """What the agent does."""
+        return self.take(observations, explore, noise, opponent_mask)[0]
+
+    def decide(
+        self,
+        observations: Tensor,
+        explore: bool,
+        noise: Noise = GLOBAL_NOISE,
+        opponent_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions, and the parameters of the policy that they are taken from.
+
+        See :meth:`JointActionPolicy.decide`.
+        """
+        if not self._acts_as_built:
+            return super().decide(observations, explore, noise, opponent_mask)
+        actions, policy, parameters = self.take(observations, explore, noise, opponent_mask)
+        # RLlib's own class finds the greatest input, here the very numbers compared in `act`.
+        return actions, policy.class_log_probs() if self._is_rllibs_choice else parameters
+
+    def get_inference_action_dist_cls(self) -> type[Distribution]:
+        """The policy's distribution; RLlib's own for Discrete that begins at 0."""
+        if not self._acts_as_built:
+            return super().get_inference_action_dist_cls()
+        if self._is_rllibs_choice:
+            return TorchCategorical
+        return ActionDistribution.get_partial_dist_cls(space=self.action_space)
+
+    @property
+    def _acts_as_built(self) -> bool:
+        """Whether no subclass acts otherwise, which no distribution here would tell of."""
+        return type(self).act is StochasticPolicy.act
+
+    @property
+    def _is_rllibs_choice(self) -> bool:
+        return isinstance(self.action_space, gym.spaces.Discrete) and self.action_space.start == 0
+
+    def target_entropy(self, alpha: Auto) -> float:
+        """Nats that a learned alpha aims for: the sum over the action's dimensions.
+
+        Without a choice of the user's, -1 a continuous dimension (Haarnoja et al. 2018b) and half
+        of the greatest possible entropy for a discrete action.
+        """
+        if alpha.total_target_entropy is not None:
+            return alpha.total_target_entropy
+        per_dimension = alpha.target_entropy
+        choices = [c.size for c in self.own_components if c.kind == "discrete"]
+        dimensions = action_size([c for c in self.own_components if c.kind != "discrete"])
+        if per_dimension is not None:
+            return per_dimension * (dimensions + len(choices))
+        return sum(0.5 * math.log(options) for options in choices) - dimensions
+
+
+class StochasticLearner(JointActionLearner):
+    """Owns alpha where it is learned; a subclass supplies losses."""
+
+    def trained_parameters(
+        self, policy: JointActionPolicy, config: AlgorithmConfig
+    ) -> dict[str, TrainedParameters]:
+        """The critic, the policy, and alpha if it is learned."""
+        trained = super().trained_parameters(policy, config)
+        if isinstance(make_alpha(config.alpha), Auto):
+            parameters = [cast(StochasticPolicy, policy).log_alpha]
+            trained[ALPHA] = TrainedParameters(parameters, config.alpha_lr)
+        return trained
+
+    def build(self) -> None:
+        """Builds all; each learned alpha begins where its own policy's configuration says."""
+        super().build()
+        for group in self._groups:
+            for module_id, policy in group.members.items():
+                self.begin_afresh(policy, self.config.get_config_for_module(module_id), ALPHA)
+
+    def begin_afresh(self, policy: JointActionPolicy, config: AlgorithmConfig, name: str) -> None:
+        """A learned alpha begins at its initial value, whatever stood in its place."""
+        alpha = make_alpha(config.alpha)
+        if name == ALPHA and isinstance(alpha, Auto):
+            cast(StochasticPolicy, policy).log_alpha.data.fill_(math.log(alpha.initial))
+
+    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
+        """Learned and scheduled alphas are not computed together."""
+        alpha = make_alpha(config.get_config_for_module(module_id).alpha)
+        learned = alpha if isinstance(alpha, Auto) else None
+        return super().group_key(config, module_id), learned
+
+
+def present_alpha(update: Update) -> Tensor:
+    """The weight of the entropy by now, () or (policies,)."""
+    if isinstance(make_alpha(update.configs[0].alpha), Auto):
+        return cast(StochasticPolicy, update.policy).log_alpha.detach().exp()
+    return update.scheduled(lambda config: make_schedule(config.alpha, ALPHA))
+
+
+def alpha_loss(update: Update, entropy: Tensor) -> dict[str, Tensor]:
+    """The loss of a learned alpha, by its name; nothing if alpha is not learned.
+
+    Args:
+        update: the batch.
+        entropy: of the policy, in nats, (B,).
+    """
+    alpha = make_alpha(update.configs[0].alpha)
+    if not isinstance(alpha, Auto):
+        return {}
+    policy = cast(StochasticPolicy, update.policy)
+    target = policy.target_entropy(alpha)
+    loss = objective.temperature_loss(policy.log_alpha.unsqueeze(-1), entropy, target)
+    return {ALPHA_LOSS: loss.mean(-1)}
