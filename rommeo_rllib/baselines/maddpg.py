@@ -8,16 +8,19 @@ opponents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
-import gymnasium as gym
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import Self
 
+from rommeo_rllib.baselines.central_critic import (
+    CentralCriticPolicy,
+    opponents_observed,
+    seen_by_critic,
+)
 from rommeo_rllib.baselines.deterministic import (
     DeterministicConfig,
     DeterministicLearner,
@@ -27,14 +30,11 @@ from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.checks import check_count
 from rommeo_rllib.joint_action.config import NotProvided
-from rommeo_rllib.joint_action.encoding import observation_size
-from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import (
     OPPONENT_ACTIONS,
     RECENT,
-    opponent_column,
 )
 from rommeo_rllib.joint_action.update import (
     OPPONENT_MODEL_LOSS,
@@ -50,8 +50,6 @@ from rommeo_rllib.joint_action.update import (
 )
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
-_OPPONENTS = "opponent_encoder"
-
 
 class DDPGPolicy(DeterministicPolicy):
     """mu(s) and Q(s, a): the others are part of the environment."""
@@ -62,73 +60,8 @@ class DDPGPolicy(DeterministicPolicy):
         return 0
 
 
-class MADDPGPolicy(DeterministicPolicy):
-    """mu(s) and Q(x, a, o), x being what all agents observe.
-
-    Attributes:
-        opponent_encoder: where opponents observe images, what the Q-function sees them through;
-            else None.
-    """
-
-    TRAINS_CENTRALLY = True
-
-    opponent_encoder: nn.Module | None
-
-    def build_critic(self) -> None:
-        """Builds the Q-network, and encoders of what the opponents observe."""
-        self.opponent_encoder = None
-        seen = gym.spaces.Tuple(self.opponents.observation_spaces)
-        size = observation_size(seen, "An opponent")
-        if has_images(seen, self.model_config):
-            self.opponent_encoder = ImageEncoder(seen, self.model_config)
-            with torch.no_grad():
-                size = self.opponent_encoder(torch.zeros(1, size)).shape[-1]
-        self._opponents_observation_size = size
-        super().build_critic()
-
-    def get_non_inference_attributes(self) -> list[str]:
-        """What an env runner does not need."""
-        return [*super().get_non_inference_attributes(), "opponent_encoder"]
-
-    @property
-    def critic_observation_size(self) -> int:
-        """The Q-function sees all agents' observations."""
-        return self.observation_size + self._opponents_observation_size
-
-    @property
-    def critic_encoders(self) -> dict[str, nn.Module]:
-        """The encoder of the opponents' observations besides."""
-        encoder = self.opponent_encoder
-        return super().critic_encoders | ({} if encoder is None else {_OPPONENTS: encoder})
-
-    def joint_observations(
-        self,
-        observations: Tensor,
-        others: Sequence[Tensor],
-        opponent_mask: Tensor,
-        *,
-        target: bool = False,
-    ) -> Tensor:
-        """All agents' observations as the Q-function sees them; zeros for absent agents.
-
-        Args:
-            observations: the agent's own, encoded, (B, observation size).
-            others: each opponent's, as they are stored, (B, ...) each.
-            opponent_mask: (B, opponents).
-            target: as the target Q-function sees them.
-
-        Returns:
-            (B, critic observation size).
-        """
-        encoded = self.opponents.encode(others)
-        masked = [
-            one * present.unsqueeze(-1)
-            for one, present in zip(encoded, opponent_mask.unbind(-1), strict=True)
-        ]
-        if self.opponent_encoder is not None:
-            encoder = self.critic.target_encoders[_OPPONENTS] if target else self.opponent_encoder
-            masked = [encoder(torch.cat(masked, dim=-1))]
-        return torch.cat([observations, *masked], dim=-1)
+class MADDPGPolicy(CentralCriticPolicy, DeterministicPolicy):
+    """mu(s) and Q(x, a, o), x being what all agents observe."""
 
 
 class DDPGOMPolicy(DeterministicPolicy):
@@ -240,11 +173,7 @@ class MADDPGLearner(DDPGLearner):
 
     def critic_observations(self, update: Update, observations: Tensor, name: str) -> Tensor:
         """Everybody's observations, of those who act."""
-        is_next = name == Columns.NEXT_OBS
-        mask = update.columns[NEXT_OPPONENT_MASK if is_next else OPPONENT_MASK]
-        policy = cast(MADDPGPolicy, update.policy)
-        others = _opponents_observed(update, name)
-        return policy.joint_observations(observations, others, mask, target=is_next)
+        return seen_by_critic(update, observations, name)
 
     def stored_opponents(self, update: Update) -> Tensor:
         """The replay's actions."""
@@ -254,7 +183,7 @@ class MADDPGLearner(DDPGLearner):
         """The actions of the target policies of those opponents who act at the next step."""
         assert update.opponents is not None
         actions = update.opponents.answers(
-            _opponents_observed(update, Columns.NEXT_OBS), _target_action
+            opponents_observed(update, Columns.NEXT_OBS), _target_action
         )
         return actions * update.policy.opponents.action_mask(update.columns[NEXT_OPPONENT_MASK])
 
@@ -315,12 +244,6 @@ def _target_action(policy: JointActionPolicy, observations: Tensor) -> Tensor:
     """What the target policy of an opponent does, given its observations, not encoded."""
     policy = cast(MADDPGPolicy, policy)
     return policy.mu(policy.encode_for_target(observations), target=True)
-
-
-def _opponents_observed(update: Update, name: str) -> list[Tensor]:
-    """Each opponent's observations as they are stored; `name` is obs or new_obs."""
-    numbers = range(len(update.policy.opponents.action_spaces))
-    return [update.columns[opponent_column(name, number)] for number in numbers]
 
 
 class DDPGConfig(DeterministicConfig):
