@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from rommeo_rllib import objective
-from rommeo_rllib.components import action_size
+from rommeo_rllib.components import action_size, squash, total
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
@@ -239,6 +239,48 @@ def present_alpha(update: Update) -> Tensor:
     if isinstance(make_alpha(update.configs[0].alpha), Auto):
         return cast(StochasticPolicy, update.policy).log_alpha.detach().exp()
     return update.scheduled(lambda config: make_schedule(config.alpha, ALPHA))
+
+
+def soft_value(
+    update: Update,
+    policy: ProductDistribution,
+    state: Tensor,
+    opponents: Tensor,
+    alpha: Tensor,
+    *,
+    target: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """E_policy[Q] + alpha H(policy) for opponents' actions, and the policy's entropy.
+
+    Exact where the agent's own actions can be counted, else from one sample.
+
+    Args:
+        update: the batch.
+        policy: of the agent's own actions, for B rows; axes between rows and the last may follow.
+        state: as the critic sees it, (B, critic observation size).
+        opponents: their actions, (B, critic opponent size).
+        alpha: () or (policies,).
+        target: ask the target critic.
+
+    Returns:
+        (B,) both; the entropy is detached.
+    """
+    agent = cast(StochasticPolicy, update.policy)
+    if agent.critic.counts_own_actions:
+        log_probs = policy.class_log_probs(agent.critic.own_actions)
+        q = agent.critic(state, None, opponents, target=target)
+        value = objective.expected_response_value(q, log_probs, _along(alpha, q))
+        return value, -(log_probs.exp() * log_probs).sum(-1).detach()
+    latent, log_probs = policy.rsample_and_log_prob(update.noise)
+    log_prob = total(log_probs)
+    own = squash(agent.own_components, latent)
+    q = agent.critic(state, own, opponents, target=target)
+    return objective.sampled_response_value(q, log_prob, _along(alpha, q)), -log_prob.detach()
+
+
+def _along(value: Tensor, like: Tensor) -> Tensor:
+    """A number, or one a policy, to go with rows: () or (policies,) -> (..., 1, 1)."""
+    return value.reshape(*value.shape, *[1] * (like.ndim - value.ndim))
 
 
 def alpha_loss(update: Update, entropy: Tensor) -> dict[str, Tensor]:

@@ -20,11 +20,17 @@ from rommeo_rllib.joint_action.gradients import scale_gradient
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, RECENT
-from rommeo_rllib.joint_action.stochastic import StochasticLearner, alpha_loss, present_alpha
+from rommeo_rllib.joint_action.stochastic import (
+    StochasticLearner,
+    alpha_loss,
+    present_alpha,
+    soft_value,
+)
 from rommeo_rllib.joint_action.update import (
     ALPHA,
     OPPONENT_MODEL_LOSS,
     OPPONENT_MODEL_MEAN,
+    POLICY_ENTROPY,
     POLICY_LOSS,
     POLICY_MEAN,
     Q_LOSS,
@@ -44,7 +50,6 @@ if TYPE_CHECKING:
 
 PRIOR_LOSS = "prior_loss"
 KL_COEFF = "kl_coeff"
-POLICY_ENTROPY = "policy_entropy"
 KL_TO_PRIOR = "opponent_model_kl"
 LOG_LIKELIHOOD_MODEL = "opponent_model_log_likelihood"
 LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
@@ -332,17 +337,9 @@ class _ROMMEOUpdate:
             seen_by_q = seen_by_q.unsqueeze(-2).expand(*rows, -1)
         opponents = squash(policy.opponent_components, opponents_latent) * mask
         conditional = policy.policy(observations, opponents)
-        if policy.critic.counts_own_actions:
-            log_probs = conditional.class_log_probs(policy.critic.own_actions)
-            q = policy.critic(seen_by_q, None, opponents, target=state.is_next)
-            value = objective.expected_response_value(q, log_probs, _along(self.alpha, q))
-            return value, -(log_probs.exp() * log_probs).sum(-1).detach()
-        latent, log_probs = conditional.rsample_and_log_prob(self.noise)
-        log_prob = total(log_probs)
-        own = squash(policy.own_components, latent)
-        q = policy.critic(seen_by_q, own, opponents, target=state.is_next)
-        value = objective.sampled_response_value(q, log_prob, _along(self.alpha, q))
-        return value, -log_prob.detach()
+        return soft_value(
+            self.update, conditional, seen_by_q, opponents, self.alpha, target=state.is_next
+        )
 
     def _kl(
         self,
@@ -379,11 +376,6 @@ def _given(
     if bool((observations == first).all()):
         return make(first).expand_rows(observations.shape[-2])
     return make(observations)
-
-
-def _along(value: Tensor, like: Tensor) -> Tensor:
-    """A number, or one a policy, to go with rows: () or (policies,) -> (..., 1, 1)."""
-    return value.reshape(*value.shape, *[1] * (like.ndim - value.ndim))
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
