@@ -119,6 +119,21 @@ class CoordinationGrid(ParallelEnv[str, int, int]):
         self._message = ""
         return self._observe(), {agent: {} for agent in self.agents}
 
+    def get_state(self) -> dict[str, Any]:
+        """The state of the present episode, to continue from."""
+        return {
+            "agents": list(self.agents),
+            "cells": list(self._cells),
+            "steps": self._steps,
+            "last": self._last,
+            "message": self._message,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up a state of `get_state()`."""
+        self.agents, self._cells = list(state["agents"]), list(state["cells"])
+        self._steps, self._last, self._message = state["steps"], state["last"], state["message"]
+
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[

@@ -165,6 +165,22 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
             self.render()
         return self._observe(), {agent: {} for agent in self.agents}
 
+    def get_state(self) -> dict[str, Any]:
+        """The state of the present episode and of the payoffs' randomness, to continue from."""
+        return {
+            "rng": self._rng.bit_generator.state,
+            "agents": list(self.agents),
+            "joint_actions": list(self._joint_actions),
+            "payoffs": list(self._payoffs),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up a state of `get_state()`."""
+        self._rng.bit_generator.state = state["rng"]
+        self.agents = list(state["agents"])
+        self._joint_actions = list(state["joint_actions"])
+        self._payoffs = list(state["payoffs"])
+
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[Observations, dict[str, float], dict[str, bool], dict[str, bool], Infos]:

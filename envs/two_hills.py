@@ -1,6 +1,6 @@
 """Two Hills: Max of Two Quadratics for any number of agents, with what makes it harder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,15 @@ class TwoHills(RepeatedGame):
         self._shift()
         rewards, terminations, truncations, infos = outcome
         return self._observe(), rewards, terminations, truncations, infos
+
+    def get_state(self) -> dict[str, Any]:
+        """See `RepeatedGame.get_state`."""
+        return {**super().get_state(), "shift": self.hills.shift}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up a state of `get_state()`."""
+        super().set_state(state)
+        self.hills.shift = state["shift"]
 
     def _shift(self) -> None:
         if self.context:

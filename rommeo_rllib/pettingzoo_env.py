@@ -13,6 +13,8 @@ import gymnasium as gym
 from pettingzoo import ParallelEnv
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
+from rommeo_rllib.kept_state import keeps_state
+
 AgentDict = dict[Any, Any]
 _ALL = "__all__"
 # RLlib's key for infos that belong to no agent.
@@ -141,6 +143,27 @@ class PettingZooMultiAgentEnv(MultiAgentEnv):
             truncateds,
             self._sort_infos(infos or {}),
         )
+
+    def get_state(self) -> dict[str, Any] | None:
+        """The present state, to continue from; None if the environment keeps none.
+
+        It does if its class defines `get_state()` and `set_state(state)`.
+        """
+        if not keeps_state(self.env):
+            return None
+        return {
+            "env": self.env.get_state(),
+            "alive": list(self._alive),
+            "agents": list(self.agents),
+            "truncated_only": dict(self._truncated_only),
+            "step": self._step,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state of `get_state()`."""
+        self.env.set_state(state["env"])
+        self._alive, self.agents = list(state["alive"]), list(state["agents"])
+        self._truncated_only, self._step = dict(state["truncated_only"]), state["step"]
 
     def render(self) -> Any:
         """Whatever the environment's own `render()` returns."""

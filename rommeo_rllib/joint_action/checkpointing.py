@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import ray.cloudpickle as pickle
 from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import COMPONENT_ENV_RUNNER, COMPONENT_EVAL_ENV_RUNNER
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.checkpoints import try_import_msgpack
 
 from rommeo_rllib.joint_action.bundle_writing import (
@@ -50,6 +52,8 @@ REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
 
 UPDATE_DEBT, LAST_EPISODES, POLICIES = "update_debt", "last_episodes", "policies"
+REMOTE_SAMPLING = "remote_sampling"
+"""Key of a state: the sampling states of remote env runners, of training and of evaluation."""
 
 
 class CheckpointedAlgorithm(Algorithm):
@@ -130,9 +134,8 @@ class CheckpointedAlgorithm(Algorithm):
             raise ValueError(f"`replicas` is {self.config.replicas}; allowed for {method}(): 1.")
 
     def _policies_have_changed(self) -> None:
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.foreach_env_runner(lambda env_runner: env_runner.follow_policies())
+        for group in self._env_runner_groups().values():
+            group.foreach_env_runner(lambda env_runner: env_runner.follow_policies())
         self._share_policies()
 
     @cached_property
@@ -155,9 +158,8 @@ class CheckpointedAlgorithm(Algorithm):
 
         change(self)
         self.learner_group.foreach_learner(change)
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.foreach_env_runner(change)
+        for group in self._env_runner_groups().values():
+            group.foreach_env_runner(change)
 
     def _follow(self, stored: StoredPolicies) -> None:
         """Adds and removes policies until they are those of a state.
@@ -241,9 +243,8 @@ class CheckpointedAlgorithm(Algorithm):
 
     def _forget_older_weights(self) -> None:
         """RLlib takes up weights only if they have seen more updates than the present ones."""
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.foreach_env_runner(_expect_any_weights)
+        for group in self._env_runner_groups().values():
+            group.foreach_env_runner(_expect_any_weights)
         self.learner_group.foreach_learner(_expect_any_weights)
 
     @contextmanager
@@ -252,11 +253,7 @@ class CheckpointedAlgorithm(Algorithm):
 
         Weights and statistics of connectors that are handed out one after the other would be lost.
         """
-        managers = [
-            group._worker_manager
-            for group in (self.env_runner_group, self.eval_env_runner_group)
-            if group is not None
-        ]
+        managers = [group._worker_manager for group in self._env_runner_groups().values()]
         limits = [manager._max_remote_requests_in_flight_per_actor for manager in managers]
         try:
             for manager in managers:
@@ -267,13 +264,41 @@ class CheckpointedAlgorithm(Algorithm):
                 manager._max_remote_requests_in_flight_per_actor = limit
 
     def _hand_out_weights(self) -> None:
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.sync_weights(
-                    from_worker_or_learner_group=self.learner_group, inference_only=True
-                )
+        for group in self._env_runner_groups().values():
+            group.sync_weights(from_worker_or_learner_group=self.learner_group, inference_only=True)
         # Which policies are computed together may have changed.
         self._share_policies()
+
+    def _env_runner_groups(self) -> dict[str, EnvRunnerGroup]:
+        """Those of training and of evaluation, if it has one."""
+        groups = {
+            COMPONENT_ENV_RUNNER: self.env_runner_group,
+            COMPONENT_EVAL_ENV_RUNNER: self.eval_env_runner_group,
+        }
+        return {name: group for name, group in groups.items() if group is not None}
+
+    def _get_remote_sampling(self) -> dict[str, dict[int, dict[str, Any]]]:
+        """Of each group and remote env runner; one that does not answer in time is left out."""
+        return {
+            name: dict(
+                group.foreach_env_runner(
+                    lambda env_runner: (env_runner.worker_index, env_runner.get_sampling_state()),
+                    local_env_runner=False,
+                    timeout_seconds=self.config.sample_timeout_s,
+                )
+            )
+            for name, group in self._env_runner_groups().items()
+        }
+
+    def _set_remote_sampling(self, stored: Mapping[str, Mapping[int, dict[str, Any]]]) -> None:
+        """Env runners that are not in there begin new episodes."""
+        for name, group in self._env_runner_groups().items():
+            states = stored.get(name, {})
+
+            def restore(env_runner: Any, states: Mapping[int, Any] = states) -> None:
+                env_runner.set_sampling_state(states.get(env_runner.worker_index, {}))
+
+            group.foreach_env_runner(restore, local_env_runner=False)
 
     def get_state(
         self,
@@ -282,7 +307,7 @@ class CheckpointedAlgorithm(Algorithm):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """RLlib's state, the replay buffers', the updates that are due, and the policies' names."""
+        """RLlib's state, the replay buffers', remote env runners', and the updates that are due."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if self.config.store_buffer_in_checkpoints:
             for name, buffer in self._named_replay_buffers().items():
@@ -299,6 +324,7 @@ class CheckpointedAlgorithm(Algorithm):
             )
             # As bytes, which msgpack can write, too.
             state[POLICIES] = pickle.dumps(stored)
+            state[REMOTE_SAMPLING] = pickle.dumps(self._get_remote_sampling())
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -316,6 +342,10 @@ class CheckpointedAlgorithm(Algorithm):
         self._forget_older_weights()
         with self._nothing_dropped():
             super().set_state(state)
+        if COMPONENT_EVAL_ENV_RUNNER in state and self.eval_env_runner is not None:
+            # RLlib hands it the state of training's.
+            self.eval_env_runner.set_state(state[COMPONENT_EVAL_ENV_RUNNER])
+        self._set_remote_sampling(pickle.loads(state.get(REMOTE_SAMPLING, pickle.dumps({}))))
         self._share_policies()
         for name, buffer in self._named_replay_buffers().items():
             if name in state:

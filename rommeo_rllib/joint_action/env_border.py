@@ -22,6 +22,7 @@ from ray.util.debug import log_once
 from rommeo_rllib.joint_action.conversion import Convert, Misfit, check_bounds, converter
 from rommeo_rllib.joint_action.env_guard import EnvGuard
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
+from rommeo_rllib.kept_state import keeps_state
 from rommeo_rllib.naming import shown
 
 FULLY_CHECKED_CALLS = 10
@@ -63,6 +64,28 @@ class EnvBorder:
     def close(self) -> None:
         """Puts itself in the place of the environment's `reset` and `step`."""
         self._env.reset, self._env.step = self.reset, self.step
+
+    @property
+    def name(self) -> str:
+        """What messages call the environment."""
+        return self._name
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the environment's class defines `get_state` and `set_state`."""
+        return keeps_state(self._env)
+
+    def get_state(self) -> dict[str, Any] | None:
+        """The state of the environment and of its episode; None if it does not keep one."""
+        state = self._env.get_state() if self.keeps_state else None
+        if state is None:
+            return None
+        return {"env": state, "episode": (self._members, self._ended, self._waiting)}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state of :meth:`get_state`."""
+        self._env.set_state(state["env"])
+        self._members, self._ended, self._waiting = map(set, state["episode"])
 
     def try_out(self) -> None:
         """Resets the environment and steps it once with actions drawn at random, as RLlib does.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
+import ray.cloudpickle as pickle
 import torch
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
@@ -13,6 +15,7 @@ from ray.rllib.utils.metrics import SAMPLE_TIMER
 
 from rommeo_rllib.joint_action.env_border import EnvBorder, warn_of_turns
 from rommeo_rllib.joint_action.env_guard import EnvGuard
+from rommeo_rllib.joint_action.env_state import comparable, restore_states, stored_states
 from rommeo_rllib.joint_action.lean_sampling import LeanSampler
 from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
 from rommeo_rllib.joint_action.plain_sampling import samples_plainly
@@ -35,8 +38,8 @@ from rommeo_rllib.noise import (
 _ENV_RUNNER_STREAM = 2
 _EVALUATION = 1_000_000
 
-_EPISODES = "recent_episodes"
-"""Key of the state: what the next report is a mean of."""
+_EPISODES, _PRESENT, _OWNER = "recent_episodes", "present_episodes", "env_runner"
+"""Keys of the state: what the next report is a mean of, present episodes, and whose state it is."""
 
 
 class JointActionEnvRunner(MultiAgentEnvRunner):
@@ -63,6 +66,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         self._lean_sampler: LeanSampler | None = None
         self._sampled_leanly = False
         self._guard = EnvGuard(None)
+        self._borders: list[EnvBorder] = []
         super().__init__(config=config, **kwargs)
         self._choose_way_of_sampling()
 
@@ -118,10 +122,12 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             self.config.num_envs_per_env_runner = per_replica
             self.config.disable_env_checking = not is_checked
         self._guard = EnvGuard(self.config.env_time_limit_s)
+        self._borders = []
         for env in self.env.envs if self.env is not None else ():
             warn_of_turns(env.unwrapped)
             border = EnvBorder(env.unwrapped, self._guard, check_bounds=is_checked)
             border.close()
+            self._borders.append(border)
             if is_checked:
                 with self._guard.watching():
                     border.try_out()
@@ -303,18 +309,81 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def get_state(
         self, components: Any = None, *, not_components: Any = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """RLlib's state, that of the policies' random numbers, and what is reported of episodes."""
+        """RLlib's state, and that of sampling."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
-            state[NOISE] = streams_state(self._generators)
-            state[_EPISODES] = self._recent_episodes.state()
+            state |= self.get_sampling_state()
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
+        # RLlib also hands over a local env runner's to remote ones and to evaluation.
+        if NOISE in state and state.get(_OWNER, self._owner) == self._owner:
+            self.set_sampling_state(state)
+
+    def get_sampling_state(self) -> dict[str, Any]:
+        """Random numbers, present episodes, and what is reported of recent ones."""
+        return {
+            _OWNER: self._owner,
+            NOISE: streams_state(self._generators),
+            _EPISODES: self._recent_episodes.state(),
+            _PRESENT: self._present_episodes(),
+        }
+
+    def set_sampling_state(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state of :meth:`get_sampling_state`; what it lacks begins anew.
+
+        Present episodes are continued if environments keep their states and are those that were
+        stored. Where RLlib samples in its own way, only the environments' states are taken up, and
+        new episodes begin.
+        """
         restore_streams(self._generators, state.get(NOISE, {}))
-        self._recent_episodes.restore(state.get(_EPISODES, ()))
+        if _EPISODES in state:
+            self._recent_episodes.restore(state[_EPISODES])
+        self._needs_initial_reset = True
+        if self._borders and state.get(_PRESENT) is not None:
+            self._restore_present_episodes(pickle.loads(state[_PRESENT]))
+
+    @property
+    def _owner(self) -> list[Any]:
+        return [self.worker_index or 0, bool(self.config.in_evaluation)]
+
+    def _present_episodes(self) -> bytes | None:
+        """None if the environments do not keep their states."""
+        envs = stored_states(self._borders)
+        if not envs:
+            return None
+        sampler = self._lean_sampler
+        is_under_way = not self._needs_initial_reset and self._sampled_leanly == self.samples_leanly
+        games = None if sampler is None else sampler.get_state()
+        # As bytes, which msgpack can write, too.
+        return pickle.dumps((self._game_settings(), envs, games, is_under_way))
+
+    def _restore_present_episodes(self, stored: tuple[Any, ...]) -> None:
+        settings, envs, games, is_under_way = stored
+        if settings != self._game_settings() or not restore_states(self._borders, envs):
+            return
+        if self._lean_sampler is not None:
+            self._lean_sampler.set_state(games)
+            self._sampled_leanly = True
+            self._needs_initial_reset = not is_under_way
+        elif is_under_way:
+            # New episodes must not begin at the environments' seed again.
+            self._seed = None
+
+    def _game_settings(self) -> list[Any]:
+        """States of environments that differ in these would be foreign ones."""
+        config = self.config
+        return [
+            comparable(config.env),
+            comparable(config.env_config),
+            len(self._borders),
+            config.replicas,
+            self.get_spaces()[INPUT_ENV_SINGLE_SPACES],
+            sorted(self._generators),
+            self.samples_leanly,
+        ]
 
 
 def _is_raised_by(error: Exception, file: str) -> bool:

@@ -49,8 +49,8 @@ class _Game:
     env: MultiAgentEnv
     replica: int
     seed: int | None
+    policies: _PolicyOfAgent
     observations: dict[AgentID, Any] = field(default_factory=dict)
-    policies: dict[AgentID, str] = field(default_factory=dict)
     returns: dict[AgentID, float] = field(default_factory=dict)
     agent_steps: dict[AgentID, int] = field(default_factory=dict)
     waiting: dict[AgentID, Transition] = field(default_factory=dict)
@@ -58,6 +58,10 @@ class _Game:
     length: int = 0
     started: float = 0.0
     ended: bool = True
+
+
+# What of a game is stored as it is.
+_STORED = ("seed", "observations", "returns", "agent_steps", "waiting", "rows", "length", "ended")
 
 
 _Actions: TypeAlias = dict[AgentID, tuple[Any, Any]]
@@ -97,6 +101,7 @@ class LeanSampler:
                 env,
                 index // per_replica,
                 None if seed is None else seed + index // per_replica + index % per_replica,
+                _PolicyOfAgent(policy_mapping_fn),
             )
             for index, env in enumerate(envs)
         ]
@@ -118,6 +123,26 @@ class LeanSampler:
         for game in self._games:
             game.ended, game.rows, game.waiting = True, [], {}
             self._begin_episode(game)
+
+    def get_state(self) -> list[dict[str, Any]]:
+        """The present episodes, to continue once the environments have their states, too."""
+        return [
+            {
+                **{name: getattr(game, name) for name in _STORED},
+                "episode_id": game.policies.episode.id_,
+                "policies": dict(game.policies),
+            }
+            for game in self._games
+        ]
+
+    def set_state(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Takes up a state of :meth:`get_state`, of as many environments."""
+        for game, stored in zip(self._games, state, strict=True):
+            for name in _STORED:
+                setattr(game, name, stored[name])
+            game.policies = _PolicyOfAgent(self.policy_mapping_fn, stored["episode_id"])
+            game.policies.update(stored["policies"])
+            game.started = time.perf_counter()
 
     def take_finished(self) -> list[EpisodeResult]:
         """The episodes that have ended since the last call."""
@@ -236,8 +261,7 @@ class LeanSampler:
     def _begin_episode(self, game: _Game) -> None:
         observations, _ = game.env.reset(seed=game.seed)
         game.seed = None
-        episode = MultiAgentEpisode(agent_to_module_mapping_fn=self.policy_mapping_fn)
-        game.policies = _PolicyOfAgent(episode.module_for)
+        game.policies = _PolicyOfAgent(self.policy_mapping_fn)
         game.observations = self._packed(observations)
         game.returns, game.agent_steps = {}, {}
         game.length, game.started, game.ended = 0, time.perf_counter(), False
@@ -354,10 +378,12 @@ class LeanSampler:
 class _PolicyOfAgent(dict):
     """Asks the mapping function once an episode and agent."""
 
-    def __init__(self, module_for: Callable[[AgentID], str]):
+    def __init__(self, policy_mapping_fn: Callable[..., str], episode_id: str | None = None):
         super().__init__()
-        self._module_for = module_for
+        self.episode = MultiAgentEpisode(
+            id_=episode_id, agent_to_module_mapping_fn=policy_mapping_fn
+        )
 
     def __missing__(self, agent: AgentID) -> str:
-        self[agent] = str(self._module_for(agent))
+        self[agent] = str(self.episode.module_for(agent))
         return self[agent]

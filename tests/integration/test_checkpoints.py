@@ -333,3 +333,47 @@ def acting_weights(algorithm: ROMMEOAC) -> np.ndarray:
         local_env_runner=False,
     )
     return found
+
+
+def in_mid_episode(game: str, env_runners: int) -> ROMMEOACConfig:
+    """Episodes of 7 steps, of which there are not whole ones in an iteration of 40."""
+    return (
+        game_config(game)
+        .environment(game, env_config={"plays_per_episode": 7, "memory": True})
+        .env_runners(num_env_runners=env_runners, num_envs_per_env_runner=2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("env_runners", "restore"), [(0, "made from it"), (0, "set"), (2, "restored"), (2, "set")]
+)
+def test_a_run_that_was_saved_in_mid_episode_goes_on_bit_by_bit(env_runners, restore, tmp_path):
+    # Its payoffs are drawn at random.
+    settings = in_mid_episode("stochastic_climbing_game", env_runners)
+    algorithm = settings.build_algo()
+    try:
+        algorithm.train()
+        path = algorithm.save_to_path(str(tmp_path))
+        if restore == "made from it":
+            restored = Algorithm.from_checkpoint(path)
+        else:
+            restored = settings.copy(copy_frozen=False).build_algo()
+            if restore == "restored":
+                restored.restore_from_path(path)
+            else:
+                restored.train()
+                restored.set_state(algorithm.get_state())
+        try:
+            ours, theirs = algorithm.train(), restored.train()
+            assert_equal_arrays(replay(algorithm), replay(restored))
+            for policy in POLICIES:
+                assert_equal_tensors(
+                    policy_of(algorithm, policy).state_dict(),
+                    policy_of(restored, policy).state_dict(),
+                )
+            for name in ("episode_return_mean", "episode_len_mean"):
+                assert ours["env_runners"][name] == theirs["env_runners"][name]
+        finally:
+            restored.stop()
+    finally:
+        algorithm.stop()
