@@ -100,6 +100,10 @@ class CheckpointedAlgorithm(Algorithm):
             given = args[0] if args else kwargs["module_spec"]
             changes.add(module_id, (copy.deepcopy(given), overrides))
         self._policies_have_changed()
+        # RLlib's env runners have seen as many updates, so that they take up no other weights.
+        self._forget_older_weights()
+        with self._nothing_dropped():
+            self._hand_out_weights()
         return spec
 
     def remove_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
@@ -150,16 +154,31 @@ class CheckpointedAlgorithm(Algorithm):
         """Changes settings of the configuration, and of all copies of it."""
 
         def change(holder: Any) -> None:
-            config = holder.config
-            frozen, config._is_frozen = config._is_frozen, False
-            for name, value in settings.items():
-                setattr(config, name, value)
-            config._is_frozen = frozen
+            _change_settings(holder, settings)
 
         change(self)
         self.learner_group.foreach_learner(change)
         for group in self._env_runner_groups().values():
             group.foreach_env_runner(change)
+
+    def restore_env_runners(self, env_runner_group: EnvRunnerGroup) -> list[int]:
+        """Takes env runners back that were started again, with the present policies."""
+        restored: list[int] = super().restore_env_runners(env_runner_group)
+        if restored and self._policy_changes:
+            # They were made by the configuration of when the algorithm was built.
+            settings = {
+                name: getattr(self.config, name)
+                for name in (NAME, "policy_mapping_fn", "policies_to_train")
+            }
+
+            def follow(env_runner: Any) -> None:
+                _change_settings(env_runner, settings)
+                env_runner.follow_policies()
+
+            env_runner_group.foreach_env_runner(
+                follow, local_env_runner=False, remote_worker_ids=restored
+            )
+        return restored
 
     def _follow(self, stored: StoredPolicies) -> None:
         """Adds and removes policies until they are those of a state.
@@ -352,6 +371,14 @@ class CheckpointedAlgorithm(Algorithm):
                 buffer.set_state(state[name])
         self._update_debt = state.get(UPDATE_DEBT, 0.0)
         self._last_episodes = state.get(LAST_EPISODES, {})
+
+
+def _change_settings(holder: Any, settings: Mapping[str, Any]) -> None:
+    config = holder.config
+    frozen, config._is_frozen = config._is_frozen, False
+    for name, value in settings.items():
+        setattr(config, name, value)
+    config._is_frozen = frozen
 
 
 def _expect_any_weights(holder: Any) -> None:

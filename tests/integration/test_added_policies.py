@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -66,6 +69,30 @@ def test_an_added_policy_plays_and_learns_until_it_is_removed(env_runners):
         assert unequal(weights(algorithm, "player_0"), before["player_0"])
     finally:
         algorithm.stop()
+
+
+def test_an_env_runner_that_is_started_again_plays_the_policies_that_came_since():
+    algorithm = game_config().env_runners(num_env_runners=1).build_algo()
+    try:
+        algorithm.train()
+        added(algorithm)
+        (env_runner,) = algorithm.env_runner_group._worker_manager.actors().values()
+        ray.kill(env_runner, no_restart=False)
+        algorithm.train()
+        wait_for(
+            lambda: algorithm.train() and algorithm.env_runner_group.num_healthy_remote_workers()
+        )
+        result = algorithm.train()
+        assert result["env_runners"]["num_module_steps_sampled"] == {"newcomer": 40, "player_1": 40}
+    finally:
+        algorithm.stop()
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_an_added_policy_of_another_kind_plays_in_rllibs_own_way():
