@@ -9,10 +9,13 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.tune.registry import ENV_CREATOR, _global_registry
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
+from rommeo_rllib.file_versions import require_version
 from rommeo_rllib.joint_action.bundle_writing import (
     BUNDLE,
     DESCRIPTION_FILE,
@@ -23,9 +26,40 @@ from rommeo_rllib.joint_action.bundle_writing import (
     tensor_name,
 )
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
-from rommeo_rllib.joint_action.space_json import space_from_json
+from rommeo_rllib.joint_action.settings_json import settings_from_json
+from rommeo_rllib.joint_action.space_json import num_values, space_from_json
 from rommeo_rllib.joint_action.spaces import AgentID, Opponents
 from rommeo_rllib.naming import printable, unknown_name_message
+
+_MOST_BYTES = 1 << 26
+"""Of a description: hundreds of times those of a game with large images."""
+_MOST_OBSERVED, _MOST_ACTED = 1 << 23, 1 << 16
+"""Numbers in what a policy and its opponents observe, and in their actions."""
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "agents": (list, type(None)),
+    "algorithm": str,
+    "connectors": str,
+    "environment": (str, type(None)),
+    "env_config": (dict, type(None)),
+    "missing": dict,
+    "networks": list,
+    "opponent_groups": list,
+    "policies": dict,
+    "settings": dict,
+}
+_SENSELESS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,  # Torch's, and the one of too deep nesting.
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
+"""What reading a senseless file, and building what it describes, may raise."""
 
 
 class Bundle:
@@ -35,7 +69,7 @@ class Bundle:
         path: the bundle's folder, or that of a checkpoint in which there is one.
 
     Raises:
-        ValueError: if there is none, or it was written by a newer version, or is damaged.
+        ValueError: if there is none, or it is of a foreign version, or damaged.
     """
 
     def __init__(self, path: str | Path):
@@ -46,9 +80,12 @@ class Bundle:
                 f"{WEIGHTS_FILE}, as `rommeo export --bundle` writes it."
             )
         self.folder = folder
+        file = folder / DESCRIPTION_FILE
         try:
-            self._content = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        except (OSError, RecursionError, ValueError) as error:
+            if file.stat().st_size > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            self._content = json.loads(file.read_text(encoding="utf-8"))
+        except _SENSELESS as error:
             raise self._damaged(f"{DESCRIPTION_FILE} cannot be read: {error}") from error
         self._check()
 
@@ -56,22 +93,15 @@ class Bundle:
         content = self._content
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise self._damaged(f'{DESCRIPTION_FILE} lacks `"format": "{FORMAT}"`')
-        version = content.get("version")
-        if type(version) is not int or version < 1:
-            raise self._damaged(f"its version is {printable(version)}")
-        if version > VERSION:
-            raise ValueError(
-                f"The bundle {printable(self.folder)} has version {version}, and this rommeo-rllib "
-                f"reads versions up to {VERSION}; install a newer one."
-            )
+        require_version(self.folder / DESCRIPTION_FILE, content.get("version"), VERSION)
         for key, kind in _KINDS.items():
             if not isinstance(content.get(key), kind):
-                raise self._damaged(f"`{key}` is {printable(content.get(key))}")
+                raise self._damaged(f"`{key}` is {content.get(key)}")
         for policy, number in content["policies"].items():
             if type(number) is not int or not 0 <= number < len(content["networks"]):
                 raise self._damaged(f"the policy {policy} has no network")
         for key, kind in (("agents", str), ("opponent_groups", list)):
-            for pair in content.get(key) or ():
+            for pair in content[key] or ():
                 agent, other = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
                 if type(agent) not in (str, int) or type(other) is not kind:
                     raise self._damaged(f"`{key}` has the entry {pair}")
@@ -92,7 +122,7 @@ class Bundle:
     @property
     def agents(self) -> Mapping[AgentID, str] | None:
         """Which policy plays for each agent; None where that was not settled once and for all."""
-        pairs = self._content.get("agents")
+        pairs = self._content["agents"]
         return None if pairs is None else dict(pairs)
 
     @property
@@ -100,45 +130,52 @@ class Bundle:
         """The user's own pieces between environment and policies: see `game_described`."""
         return self._content["connectors"]
 
-    @cached_property
-    def _tensors(self) -> Any:
-        try:
-            return safe_open(self.folder / WEIGHTS_FILE, "pt")
-        except (OSError, SafetensorError) as error:
-            raise self._damaged(f"{WEIGHTS_FILE} cannot be read: {error}") from error
-
     def policy(self, name: str) -> JointActionPolicy:
         """A policy with all of its networks, as it was trained.
 
         Raises:
-            ValueError: if there is none of that name, or its network cannot be built or does not
-                fit its weights.
+            ValueError: if there is none of that name, or its networks cannot be built or do not
+                fit their weights.
         """
-        if name not in self._content["policies"]:
-            if name in self.missing:
-                raise ValueError(
-                    f"The bundle {printable(self.folder)} lacks the policy {printable(name)}: "
-                    f"{printable(self.missing[name])}."
-                )
+        if name in self.missing:
+            raise ValueError(
+                f"The bundle {printable(self.folder)} lacks the policy {printable(name)}: "
+                f"{printable(self.missing[name])}."
+            )
+        if name not in self.policies:
             message = unknown_name_message("policy", name, self.policies)
-            raise ValueError(f"{printable(self.folder)}: {printable(message)}")
+            raise ValueError(printable(f"{self.folder}: {message}"))
         network = self._content["networks"][self._content["policies"][name]]
         try:
+            names = self._names.get(name, {})
+            _check_outline(network, len(names))
+            # First without memory: it may say that it needs any amount of it.
+            with torch.device("meta"):
+                _check_weights(_build(network).state_dict(), self._weights, names)
             policy = _build(network)
-            start = tensor_name(name, "")
-            names = [key for key in self._tensors.keys() if key.startswith(start)]  # noqa: SIM118
-            weights = {key[len(start) :]: self._tensors.get_tensor(key) for key in names}
-            policy.load_state_dict(weights)
-        except (
-            AttributeError,
-            KeyError,
-            RuntimeError,
-            SafetensorError,
-            TypeError,
-            ValueError,
-        ) as e:
-            raise self._damaged(f"the policy {name!r} cannot be built: {e}") from e
+            policy.load_state_dict({k: self._weights.get_tensor(n) for k, n in names.items()})
+        except _SENSELESS as error:
+            raise self._damaged(f"the policy {name!r} cannot be built: {error}") from error
         return policy
+
+    @cached_property
+    def _weights(self) -> Any:
+        file = self.folder / WEIGHTS_FILE
+        try:
+            if not file.is_file():
+                raise ValueError("there is no such file")
+            return safe_open(file, "pt")
+        except _SENSELESS as error:
+            raise ValueError(f"{WEIGHTS_FILE} cannot be read: {error}") from error
+
+    @cached_property
+    def _names(self) -> dict[str, dict[str, str]]:
+        """For each policy the names of its parameters among all weights, by their own names."""
+        found: dict[str, dict[str, str]] = {}
+        for name in self._weights.keys():  # noqa: SIM118
+            policy, _, parameter = name.partition("/")
+            found.setdefault(policy, {})[parameter] = name
+        return found
 
     def config(self) -> AlgorithmConfig:
         """A configuration with the game and with who plays it, to be changed at will.
@@ -147,18 +184,15 @@ class Bundle:
             ValueError: if the bundle does not say enough to play; it says what is to be done.
         """
         content = self._content
-        if self.connectors != "none":
-            raise ValueError(
-                f"{printable(self.folder)} was trained with connectors of somebody's own, which "
-                "are Python code; give the configuration with which it was trained: --config FILE."
-            )
+        for is_known, what in (
+            (self.connectors == "none", "was trained with connectors of its user's own"),
+            (content["environment"] is not None, "has an environment that is no registered name"),
+            (content["env_config"] is not None, "has an `env_config` that JSON cannot tell"),
+            (self.agents is not None, "has agents whose policies are not settled beforehand"),
+        ):
+            if not is_known:
+                raise ValueError(f"{printable(self.folder)} {what}; {_GIVE_CONFIG}")
         name = content["environment"]
-        if name is None or content["env_config"] is None or self.agents is None:
-            raise ValueError(
-                f"{printable(self.folder)} does not say how to make its environment or who plays "
-                "with which policy, since that was Python code; give the configuration with which "
-                "it was trained: --config FILE."
-            )
         if not _global_registry.contains(ENV_CREATOR, name):
             # RLlib and Gymnasium would import a module whose path is given as a name.
             raise ValueError(
@@ -169,56 +203,29 @@ class Bundle:
         if algorithm is None:
             raise ValueError(
                 f"{printable(self.folder)} is of the algorithm {printable(content['algorithm'])}, "
-                f"which is none of {', '.join(algorithms())}; give the configuration with which it "
-                "was trained: --config FILE."
+                f"which is none of {', '.join(algorithms())}; {_GIVE_CONFIG}"
             )
         config = algorithm.get_default_config()
-        config.environment(name, env_config=content["env_config"])
+        config.environment(name, env_config=settings_from_json(content["env_config"]))
         for key in GAME_SETTINGS:
             setattr(config, key, content["settings"].get(key, getattr(config, key)) is True)
-        groups = content["opponent_groups"]
-        if groups:
-            config.opponent_groups = dict(groups)
-        mapping = _Mapping(self.agents)
-        config.multi_agent(policies=set(self.agents.values()), policy_mapping_fn=mapping)
+        config.opponent_groups = dict(content["opponent_groups"]) or None
+        mapping = _Mapping(self.agents or {})
+        config.multi_agent(policies=set(mapping.table.values()), policy_mapping_fn=mapping)
         return config
 
 
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "agents": (list, type(None)),
-    "algorithm": str,
-    "connectors": str,
-    "environment": (str, type(None)),
-    "env_config": (dict, type(None)),
-    "missing": dict,
-    "networks": list,
-    "opponent_groups": (list, type(None)),
-    "policies": dict,
-    "settings": dict,
-}
-
-
-_UNBUILDABLE = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
-"""What building networks by senseless settings may raise."""
+_GIVE_CONFIG = "give the configuration with which it was trained: --config FILE."
 
 
 class _Mapping:
     """RLlib's `policy_mapping_fn`, from a table."""
 
     def __init__(self, table: Mapping[AgentID, str]):
-        self._table = dict(table)
+        self.table = dict(table)
 
     def __call__(self, agent: AgentID, *args: Any, **kwargs: Any) -> str:
-        return self._table[agent]
+        return self.table[agent]
 
 
 def bundle_folder(path: str | Path) -> Path | None:
@@ -231,12 +238,9 @@ def bundle_folder(path: str | Path) -> Path | None:
 
 
 def _build(network: Mapping[str, Any]) -> JointActionPolicy:
-    known = policy_classes()
-    if network["class"] not in known:
-        raise ValueError(f"there is no class {network['class']!r}; known: {', '.join(known)}")
     opponents = network["opponents"]
     settings = {
-        **network["model_config"],
+        **settings_from_json(network["model_config"]),
         OPPONENTS: Opponents(
             tuple(map(space_from_json, opponents["action_spaces"])),
             tuple(map(space_from_json, opponents["observation_spaces"])),
@@ -245,12 +249,42 @@ def _build(network: Mapping[str, Any]) -> JointActionPolicy:
         # Nobody's stream of random numbers is touched for weights that are replaced at once.
         INIT_KEY: (0,),
     }
-    return known[network["class"]](
+    return policy_classes()[network["class"]](
         observation_space=space_from_json(network["observation_space"]),
         action_space=space_from_json(network["action_space"]),
         inference_only=network["inference_only"] is True,
         model_config=settings,
     )
+
+
+def _check_outline(network: Mapping[str, Any], num_weights: int) -> None:
+    """Raises a ValueError for a foreign class, or what would take up any amount of memory."""
+    if network["class"] not in policy_classes():
+        known = ", ".join(policy_classes())
+        raise ValueError(f"there is no class {network['class']!r}; known: {known}")
+    for kind, most in (("observation", _MOST_OBSERVED), ("action", _MOST_ACTED)):
+        spaces = [network[f"{kind}_space"], *network["opponents"][f"{kind}_spaces"]]
+        values = sum(map(num_values, spaces))
+        if values > most:
+            raise ValueError(f"its {kind}s have {values} numbers; allowed: at most {most}")
+    for key, value in network["model_config"].items():
+        # Each layer has weights; RLlib looks up names among torch's attributes.
+        if isinstance(value, list) and len(value) > num_weights:
+            raise ValueError(f"`{key}` has {len(value)} entries for {num_weights} weights")
+        if isinstance(value, str) and value and not value[0].isalpha():
+            raise ValueError(f"`{key}` is {value[:60]!r}")
+
+
+def _check_weights(
+    expected: Mapping[str, Tensor], weights: Any, names: Mapping[str, str]
+) -> None:
+    """Raises a ValueError unless stored weights are those of a policy, by name and shape."""
+    if expected.keys() != names.keys():
+        raise ValueError(f"{WEIGHTS_FILE} has other weights than its networks")
+    for key, value in expected.items():
+        shape = tuple(weights.get_slice(names[key]).get_shape())
+        if shape != tuple(value.shape):
+            raise ValueError(f"the weights {key} have the shape {shape} for {tuple(value.shape)}")
 
 
 @cache
@@ -277,7 +311,11 @@ def copy_bundle(path: str | Path, to: str | Path) -> None:
     bundle = Bundle(path)
     for name in sorted({*bundle.policies, *bundle.missing}):
         bundle.policy(name)
-    folder = Path(to)
+    folder = Path(to).expanduser().resolve()
+    if folder == bundle.folder:
+        raise ValueError(f"{printable(to)} is the bundle itself; give another folder.")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{printable(to)} is a file; allowed: a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     for file in (WEIGHTS_FILE, DESCRIPTION_FILE):
         shutil.copyfile(bundle.folder / file, folder / file)

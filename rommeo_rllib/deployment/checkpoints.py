@@ -140,7 +140,7 @@ class Trained:
         raise NotTrusted(
             printable(
                 f"{self.path}: {why}. Reading it would run whatever code stands in "
-                f"{', '.join(names)}; if you trust who made it, give --trust."
+                f"{', '.join(names)}; if you trust who made it, give --trust (in Python trust=True)."
             )
         )
 
@@ -154,31 +154,20 @@ def policies_in(checkpoint: str | Path) -> list[str]:
     return Trained(checkpoint).policies
 
 
-def load_policy(checkpoint: str | Path, policy: str) -> RLModule:
+def load_policy(checkpoint: str | Path, policy: str, *, trust: bool = False) -> RLModule:
     """A policy with all of its networks, as it was trained.
 
-    Only load checkpoints that you trust: what is in no bundle is read from pickled objects.
-
     Args:
-        checkpoint: the folder that `Algorithm.save_to_path` or Tune wrote.
+        checkpoint: the folder that `Algorithm.save_to_path` or Tune wrote, or a bundle.
         policy: its id.
+        trust: whether a policy that is in no bundle may be read from pickled objects, which runs
+            whatever code they name.
 
     Raises:
+        NotTrusted: if it would have to be trusted.
         ValueError: if the folder is no checkpoint of an algorithm, or has no such policy.
     """
-    return Trained(checkpoint, trust=True).policy(policy)
-
-
-def load_config(checkpoint: str | Path) -> AlgorithmConfig:
-    """The configuration that the algorithm was built from, to be changed at will.
-
-    Only load checkpoints that you trust: this one is read from pickled objects.
-
-    Raises:
-        ValueError: if the folder is no checkpoint of an algorithm.
-    """
-    _modules_folder(checkpoint)
-    return _stored_config(Path(checkpoint).expanduser())
+    return Trained(checkpoint, trust=trust).policy(policy)
 
 
 def _stored_config(folder: Path) -> AlgorithmConfig:

@@ -41,16 +41,23 @@ class Player:
         self._noise = PolicyNoise([seeded_generator(key, device=device)], stacked=False)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: str | Path, policy: str, seed: int | None = None) -> Self:
+    def from_checkpoint(
+        cls, checkpoint: str | Path, policy: str, seed: int | None = None, *, trust: bool = False
+    ) -> Self:
         """A player with the policy of that id, from the checkpoint's bundle if it is in there.
 
-        Only load checkpoints that you trust: a policy that is in no bundle is read from pickled
-        objects, which runs whatever code they name. See :meth:`from_bundle`.
+        Args:
+            checkpoint: the folder that `Algorithm.save_to_path` or Tune wrote, or a bundle.
+            policy: its id.
+            seed: as for the class.
+            trust: whether a policy that is in no bundle may be read from pickled objects, which
+                runs whatever code they name.
 
         Raises:
+            NotTrusted: if it would have to be trusted; it names the files.
             ValueError: if there is none in the checkpoint, or it is of a foreign kind.
         """
-        return player_of(Trained(checkpoint, trust=True), policy, seed, kind=cls)
+        return player_of(Trained(checkpoint, trust=trust), policy, seed, kind=cls)
 
     @classmethod
     def from_bundle(cls, bundle: str | Path, policy: str, seed: int | None = None) -> Self:
@@ -62,7 +69,7 @@ class Player:
             seed: as for the class.
 
         Raises:
-            ValueError: if it is not there, or the bundle is damaged or of a newer version.
+            ValueError: if it is not there, or the bundle is damaged or of a foreign version.
         """
         return cls(Bundle(bundle).policy(policy), seed)
 

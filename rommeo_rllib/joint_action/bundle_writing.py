@@ -8,16 +8,19 @@ with which policy as JSON.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import save as save_tensors
 
 from rommeo_rllib.joint_action.checkpoint_manifest import FileSystem, located
 from rommeo_rllib.joint_action.model_settings import is_ours
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.settings_json import settings_to_json
 from rommeo_rllib.joint_action.space_json import Json, space_to_json
 from rommeo_rllib.joint_action.spaces import AgentID, Opponents
 
@@ -29,20 +32,24 @@ DESCRIPTION_FILE, WEIGHTS_FILE = "bundle.json", "weights.safetensors"
 FORMAT, VERSION = "rommeo-rllib bundle", 1
 """What a description calls itself, and the version that is written; older ones are read, too."""
 
-GAME_SETTINGS = ("normalize_actions", "clip_actions", "disable_env_checking")
+GAME_SETTINGS = (
+    "add_default_connectors_to_env_to_module_pipeline",
+    "add_default_connectors_to_module_to_env_pipeline",
+    "clip_actions",
+    "disable_env_checking",
+)
 """Settings of a configuration that acting depends on, beside the environment's."""
 
-_ASKED = 8
+_ASKED = 64
 """How often a policy mapping is asked, to find out whether chance is in it."""
 
 
-def described(modules: Iterable[tuple[str, Any]]) -> tuple[Json, dict[str, np.ndarray]]:
+def described(modules: Iterable[tuple[str, Any]]) -> tuple[dict[str, Json], dict[str, np.ndarray]]:
     """What of a bundle concerns policies: their description, and all weights by name.
 
     Policies that are alike, as replicas are, share a description.
     """
     networks: list[Json] = []
-    numbers: dict[str, int] = {}
     policies: dict[str, int] = {}
     missing: dict[str, str] = {}
     tensors: dict[str, np.ndarray] = {}
@@ -50,16 +57,17 @@ def described(modules: Iterable[tuple[str, Any]]) -> tuple[Json, dict[str, np.nd
         module = module.unwrapped()
         try:
             network = _network(module)
-            text = json.dumps(network, allow_nan=False)
+            weights = {
+                tensor_name(name, key): np.array(value.detach().cpu().numpy(), order="C")
+                for key, value in module.state_dict().items()
+            }
         except (TypeError, ValueError) as error:
             missing[name] = str(error)
             continue
-        if text not in numbers:
-            numbers[text] = len(networks)
+        if network not in networks:
             networks.append(network)
-        policies[name] = numbers[text]
-        for key, value in module.state_dict().items():
-            tensors[tensor_name(name, key)] = np.array(value.detach().cpu().numpy(), order="C")
+        policies[name] = networks.index(network)
+        tensors |= weights
     return {"networks": networks, "policies": policies, "missing": missing}, tensors
 
 
@@ -87,10 +95,12 @@ def _network(module: Any) -> dict[str, Json]:
         "observation_space": _space(module.observation_space, "its observation space"),
         "action_space": _space(module.action_space, "its action space"),
         "inference_only": bool(module.inference_only),
-        "model_config": plain_json(settings),
+        "model_config": _settings(settings),
         "opponents": {
-            "action_spaces": [_space(s, "an opponent") for s in opponents.action_spaces],
-            "observation_spaces": [_space(s, "an opponent") for s in opponents.observation_spaces],
+            "action_spaces": [_space(s, "an opponent's") for s in opponents.action_spaces],
+            "observation_spaces": [
+                _space(s, "an opponent's") for s in opponents.observation_spaces
+            ],
             "policies": list(opponents.policies),
         },
     }
@@ -103,24 +113,14 @@ def _space(space: Any, whose: str) -> Json:
         raise ValueError(f"{whose} is {error}") from None
 
 
-def plain_json(value: Any) -> Json:
-    """A value as JSON has it; NumPy's numbers and arrays become Python's.
-
-    Raises:
-        TypeError: if it holds something else.
-        ValueError: if it holds a number that is not finite.
-    """
-    return json.loads(json.dumps(value, default=_of_numpy, allow_nan=False))
-
-
-def _of_numpy(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"it has a {type(value).__name__} in its settings")
+def _settings(settings: Any) -> Json:
+    content = settings_to_json(settings)
+    json.dumps(content, allow_nan=False)  # Raises for a number that is not finite.
+    return content
 
 
 def game_described(
-    config: Any, agents: Iterable[AgentID], connectors: str, algorithm: str, version: str
+    config: Any, agents: Iterable[AgentID], connectors: str, algorithm: str, release: str
 ) -> dict[str, Json]:
     """What of a bundle concerns the game: all that JSON can say, and None for the rest.
 
@@ -129,41 +129,38 @@ def game_described(
         agents: the environment's.
         connectors: "none" beside RLlib's own, "stateless", or "stateful".
         algorithm: the name of its class.
-        version: this package's.
+        release: this package's.
     """
-    groups = config.opponent_groups
+    try:
+        env_config = _settings(dict(config.env_config or {}))
+    except (TypeError, ValueError):
+        env_config = None
+    groups = config.opponent_groups or {}
     return {
         "format": FORMAT,
         "version": VERSION,
-        "rommeo-rllib": version,
+        "rommeo-rllib": release,
         "algorithm": algorithm,
         "environment": config.env if isinstance(config.env, str) else None,
-        "env_config": _or_none(dict(config.env_config or {})),
+        "env_config": env_config,
         "settings": {name: bool(getattr(config, name)) for name in GAME_SETTINGS},
-        "opponent_groups": _or_none([[a, list(o)] for a, o in groups.items()] if groups else []),
-        "replicas": config.replicas,
+        "opponent_groups": [[agent, list(others)] for agent, others in groups.items()],
         "agents": _mapping(config, agents),
         "connectors": connectors,
     }
 
 
-def _or_none(value: Any) -> Json:
-    try:
-        return plain_json(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
     """Pairs of agent and policy; None where that is not settled once and for all."""
-    pairs = []
-    for agent in agents:
-        asked = {config._policy_of(agent) for _ in range(_ASKED)}
-        policy = asked.pop()
-        if asked or not isinstance(policy, str) or type(agent) not in (str, int):
-            return None
-        pairs.append([agent, policy])
-    return pairs
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    asked = [(agent, {config._policy_of(agent) for _ in range(_ASKED)}) for agent in agents]
+    # A run must not depend on whether it was saved.
+    random.setstate(before[0])
+    np.random.set_state(before[1])
+    torch.set_rng_state(before[2])
+    pairs = [[agent, *policies] for agent, policies in asked]
+    settled = all(list(map(type, pair)) in ([str, str], [int, str]) for pair in pairs)
+    return pairs if settled else None
 
 
 def connectors_of(config: Any, env_runner: Any) -> str:
@@ -185,7 +182,7 @@ def _says_something(state: Any) -> bool:
 
 def write_bundle(
     folder: Path,
-    description: Json,
+    description: Mapping[str, Json],
     tensors: Mapping[str, np.ndarray],
     filesystem: FileSystem | None = None,
 ) -> None:

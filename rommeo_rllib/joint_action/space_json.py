@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -12,9 +11,24 @@ from gymnasium import spaces
 
 Json: TypeAlias = Any
 
-_DTYPES = {
-    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-    *("float16", "float32", "float64", "bool"),
+DTYPES = frozenset(
+    {
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        *("float16", "float32", "float64", "bool"),
+    }
+)
+"""NumPy's types that a file may name."""
+
+_KINDS: dict[str, type[gym.Space]] = {
+    kind.__name__: kind
+    for kind in (
+        spaces.Discrete,
+        spaces.MultiDiscrete,
+        spaces.MultiBinary,
+        spaces.Box,
+        spaces.Dict,
+        spaces.Tuple,
+    )
 }
 
 
@@ -25,10 +39,33 @@ def space_to_json(space: gym.Space) -> dict[str, Json]:
         ValueError: for a space of another kind than Discrete, MultiDiscrete, MultiBinary, Box,
             Dict and Tuple, or with a type or key that JSON cannot tell.
     """
-    for name, (kind, write, _) in _KINDS.items():
-        if type(space) is kind:
-            return {"type": name, **write(space)}
-    raise ValueError(f"a {type(space).__name__}; allowed: {', '.join(_KINDS)}")
+    given: Any = space
+    kind = type(space).__name__
+    if _KINDS.get(kind) is not type(space):
+        raise ValueError(f"a {kind}; allowed: {', '.join(_KINDS)}")
+    content: dict[str, Json] = {"type": kind}
+    match kind:
+        case "Dict":
+            # Pairs keep their order; a dict would be sorted.
+            content["spaces"] = [
+                [_checked_key(key), space_to_json(one)] for key, one in given.spaces.items()
+            ]
+        case "Tuple":
+            content["spaces"] = [space_to_json(one) for one in given.spaces]
+        case "MultiBinary":
+            content["n"] = given.n if isinstance(given.n, int) else list(given.shape)
+        case "Box":
+            content |= {"dtype": _checked_dtype(given.dtype), "shape": list(given.shape)}
+            content |= {"low": _bound_to_json(given.low), "high": _bound_to_json(given.high)}
+            if given.dtype.kind in "iu":
+                # For these "without a bound" is not a number but a mark of its own.
+                for name in ("bounded_below", "bounded_above"):
+                    content[name] = _bound_to_json(getattr(given, name))
+        case _:
+            content["dtype"] = _checked_dtype(given.dtype)
+            for name in ("n" if kind == "Discrete" else "nvec", "start"):
+                content[name] = np.asarray(getattr(given, name)).tolist()
+    return content
 
 
 def space_from_json(content: Json) -> gym.Space:
@@ -39,147 +76,95 @@ def space_from_json(content: Json) -> gym.Space:
     """
     if not isinstance(content, dict) or content.get("type") not in _KINDS:
         raise ValueError(f"{str(content)[:60]!r} is no space")
-    _, _, read = _KINDS[content["type"]]
     try:
-        return read(content)
-    except ValueError:
-        raise
-    except (AssertionError, AttributeError, KeyError, OverflowError, TypeError) as error:
+        return _made(content["type"], content)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"no {content['type']} can be made of it: {error}") from error
 
 
-def _discrete_to_json(space: Any) -> dict[str, Json]:
-    return {"n": int(space.n), "start": int(space.start), "dtype": _name(space.dtype)}
-
-
-def _discrete_from_json(content: Mapping[str, Json]) -> gym.Space:
-    made: Any = spaces.Discrete(content["n"], start=content["start"])
-    dtype = _dtype(content)
-    if made.dtype != dtype:  # Older versions of Gymnasium have one only.
-        made = spaces.Discrete(content["n"], start=content["start"], dtype=dtype.type)
-    return made
-
-
-def _multi_discrete_to_json(space: Any) -> dict[str, Json]:
-    return {
-        "nvec": space.nvec.tolist(),
-        "start": space.start.tolist(),
-        "dtype": _name(space.dtype),
-    }
-
-
-def _multi_discrete_from_json(content: Mapping[str, Json]) -> gym.Space:
-    dtype = _dtype(content)
-    return spaces.MultiDiscrete(
-        np.array(content["nvec"], dtype), dtype=dtype.type, start=np.array(content["start"], dtype)
-    )
-
-
-def _multi_binary_to_json(space: Any) -> dict[str, Json]:
-    return {"n": int(space.n) if isinstance(space.n, int | np.integer) else list(space.shape)}
-
-
-def _multi_binary_from_json(content: Mapping[str, Json]) -> gym.Space:
-    return spaces.MultiBinary(content["n"])
-
-
-def _box_to_json(space: Any) -> dict[str, Json]:
-    content = {
-        "shape": list(space.shape),
-        "dtype": _name(space.dtype),
-        "low": _bound_to_json(space.low),
-        "high": _bound_to_json(space.high),
-    }
-    if space.dtype.kind in "iu":
-        # For these "without a bound" is not a number but a mark of its own.
-        for side in ("below", "above"):
-            bounded = getattr(space, f"bounded_{side}")
-            if not bounded.all():
-                content[f"bounded_{side}"] = bounded.tolist()
-    return content
-
-
-def _box_from_json(content: Mapping[str, Json]) -> gym.Space:
-    dtype, shape = _dtype(content), tuple(content["shape"])
-    low, high = (
-        np.broadcast_to(_bound_from_json(content[side], dtype), shape) for side in ("low", "high")
-    )
+def _made(kind: str, content: dict[str, Json]) -> gym.Space:
+    if kind == "Dict":
+        return spaces.Dict([(_checked_key(k), space_from_json(one)) for k, one in content["spaces"]])
+    if kind == "Tuple":
+        return spaces.Tuple([space_from_json(one) for one in content["spaces"]])
+    if kind == "MultiBinary":
+        return spaces.MultiBinary(content["n"])
+    dtype = np.dtype(_checked_dtype(content["dtype"]))
+    if kind == "Discrete":
+        n, start = content["n"], content["start"]
+        made: Any = spaces.Discrete(n, start=start)
+        # Older versions of Gymnasium have one type only.
+        return made if made.dtype == dtype else spaces.Discrete(n, start=start, dtype=dtype.type)
+    if kind == "MultiDiscrete":
+        nvec, start = (np.array(content[name], dtype) for name in ("nvec", "start"))
+        return spaces.MultiDiscrete(nvec, dtype=dtype.type, start=start)
+    shape = tuple(content["shape"])
+    low, high = (_bound_from_json(content[side], dtype, shape) for side in ("low", "high"))
     made = spaces.Box(low, high, shape, dtype.type)
-    for side in ("below", "above"):
-        if f"bounded_{side}" in content:
-            marks = np.array(content[f"bounded_{side}"], bool)
-            setattr(made, f"bounded_{side}", np.broadcast_to(marks, shape))
+    for name in ("bounded_below", "bounded_above"):
+        if name in content:
+            setattr(made, name, _bound_from_json(content[name], np.dtype(bool), shape))
     return made
+
+
+def num_values(content: Json) -> int:
+    """How many numbers a sample of a space has, before anything so large is made.
+
+    Raises:
+        ValueError: if its shape is none.
+    """
+    kind = content.get("type") if isinstance(content, dict) else None
+    if kind in ("Dict", "Tuple"):
+        inner = content.get("spaces")
+        if not isinstance(inner, list):
+            raise ValueError(f"a {kind} of {str(inner)[:60]}")
+        return sum(num_values(one[-1] if isinstance(one, list) and one else one) for one in inner)
+    if kind not in ("Box", "MultiBinary"):
+        return 1  # Or as many as are written down.
+    given = content.get("shape" if kind == "Box" else "n")
+    shape = given if isinstance(given, list) else [given]
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"a {kind} of the shape {str(given)[:60]}")
+    # An axis of length 0 must not hide the others.
+    return math.prod(max(length, 1) for length in shape)
 
 
 def _bound_to_json(bound: np.ndarray) -> Json:
     """One number if all are equal; infinity, which JSON does not know, as text."""
-    values = np.unique(bound) if bound.size else bound.reshape(-1)
-    return _number_to_json((values[0] if len(values) == 1 else bound).tolist())
+    if np.isnan(bound).any():
+        raise ValueError("a Box with a bound that is not a number")
+    values = np.unique(bound)
+    return _told((values[0] if len(values) == 1 else bound).tolist())
 
 
-def _number_to_json(value: Any) -> Json:
+def _told(value: Json) -> Json:
     if isinstance(value, list):
-        return [_number_to_json(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value):
-            raise ValueError("a Box with a bound that is not a number")
-        return "inf" if value > 0 else "-inf"
-    return value
+        return [_told(one) for one in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def _bound_from_json(content: Json, dtype: np.dtype) -> np.ndarray:
-    return np.array(_number_from_json(content), dtype)
+def _bound_from_json(content: Json, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    return np.broadcast_to(np.array(_number(content), dtype), shape)
 
 
-def _number_from_json(content: Json) -> Any:
+def _number(content: Json) -> Json:
     if isinstance(content, list):
-        return [_number_from_json(one) for one in content]
-    if isinstance(content, str):
-        if content not in ("inf", "-inf"):
-            raise ValueError(f"a bound is {content[:60]!r}; allowed: numbers, 'inf', '-inf'")
+        return [_number(one) for one in content]
+    if content in ("inf", "-inf"):
         return float(content)
+    if not isinstance(content, int | float) or content != content:
+        raise ValueError(f"a bound is {str(content)[:60]!r}; allowed: numbers, 'inf', '-inf'")
     return content
 
 
-def _dict_to_json(space: Any) -> dict[str, Json]:
-    for key in space.spaces:
-        if type(key) not in (str, int):
-            raise ValueError(f"a Dict with the key {key!r}; allowed: texts and integers")
-    return {"spaces": [[key, space_to_json(one)] for key, one in space.spaces.items()]}
+def _checked_key(key: Any) -> Any:
+    if type(key) not in (str, int):
+        raise ValueError(f"a Dict with the key {str(key)[:60]!r}; allowed: texts and integers")
+    return key
 
 
-def _dict_from_json(content: Mapping[str, Json]) -> gym.Space:
-    # Pairs keep their order; a dict would be sorted.
-    return spaces.Dict([(key, space_from_json(one)) for key, one in content["spaces"]])
-
-
-def _tuple_to_json(space: Any) -> dict[str, Json]:
-    return {"spaces": [space_to_json(one) for one in space.spaces]}
-
-
-def _tuple_from_json(content: Mapping[str, Json]) -> gym.Space:
-    return spaces.Tuple([space_from_json(one) for one in content["spaces"]])
-
-
-def _name(dtype: Any) -> str:
-    name = np.dtype(dtype).name
-    if name not in _DTYPES:
-        raise ValueError(f"a space of {name}; allowed: {', '.join(sorted(_DTYPES))}")
+def _checked_dtype(dtype: Any) -> str:
+    name = str(dtype)
+    if name not in DTYPES:
+        raise ValueError(f"a space of {name[:60]!r}; allowed: {', '.join(sorted(DTYPES))}")
     return name
-
-
-def _dtype(content: Mapping[str, Json]) -> np.dtype:
-    if content["dtype"] not in _DTYPES:
-        raise ValueError(f"a space of {str(content['dtype'])[:60]!r}")
-    return np.dtype(content["dtype"])
-
-
-_KINDS: dict[str, tuple[type, Callable[..., dict[str, Json]], Callable[..., gym.Space]]] = {
-    "Discrete": (spaces.Discrete, _discrete_to_json, _discrete_from_json),
-    "MultiDiscrete": (spaces.MultiDiscrete, _multi_discrete_to_json, _multi_discrete_from_json),
-    "MultiBinary": (spaces.MultiBinary, _multi_binary_to_json, _multi_binary_from_json),
-    "Box": (spaces.Box, _box_to_json, _box_from_json),
-    "Dict": (spaces.Dict, _dict_to_json, _dict_from_json),
-    "Tuple": (spaces.Tuple, _tuple_to_json, _tuple_from_json),
-}
