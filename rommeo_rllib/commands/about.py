@@ -11,15 +11,18 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rommeo_rllib.commands.credentials import without_credentials
 from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.folders import write_whole
+from rommeo_rllib.commands.folders import Folder, write_whole
+from rommeo_rllib.commands.options import MOST_SEEDS
+from rommeo_rllib.file_versions import require_version
 
 ABOUT_FILE = "rommeo-about.json"
+_VERSION = 1
 
 _arguments: ContextVar[tuple[str, ...] | None] = ContextVar("arguments", default=None)
 
@@ -44,6 +47,18 @@ class About:
     success_above: float | None = None
     judge_by: str = "sampled"
     commands: tuple[str, ...] = ()
+
+    @property
+    def is_sensible(self) -> bool:
+        """Whether it can have been asked for."""
+        first, count, above = self.first_seed, self.num_seeds, self.success_above
+        return (
+            type(self.configuration) is str
+            and (first is None or type(first) is int)
+            and (count is None or (type(count) is int and 0 <= count <= MOST_SEEDS))
+            and (above is None or type(above) in (int, float))
+            and self.judge_by in ("sampled", "greedy")
+        )
 
     @property
     def seeds(self) -> range | None:
@@ -75,28 +90,41 @@ def write_about(about: About, folder: Path) -> None:
     if arguments is not None:
         command = shlex.join(["rommeo", *map(without_credentials, arguments)])
         commands = (*(one for one in commands if one != command), command)
-    content = asdict(about) | {"commands": commands}
+    content = {"version": _VERSION, **asdict(about), "commands": commands}
     write_whole(folder / ABOUT_FILE, json.dumps(content, indent=1) + "\n")
 
 
 def read_about(folder: Path) -> About | None:
-    """What was written down there; None if nothing was, or by another version of this package.
+    """What was written down there; None if nothing was.
 
     Raises:
-        CommandError: if the file is damaged; it names the file.
+        CommandError: if the file is damaged or of a foreign version; it names the file.
     """
-    file = folder / ABOUT_FILE
-    if not file.is_file():
+    text = Folder(str(folder.absolute())).read(ABOUT_FILE)
+    if text is None:
         return None
+    file = folder / ABOUT_FILE
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        known = About.__dataclass_fields__
-        if "configuration" not in content or not content.keys() <= known.keys():
-            return None
-        # Versions before this one wrote credentials down.
-        commands = tuple(without_credentials(one) for one in content.get("commands", ()))
-        return About(**content | {"commands": commands})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise CommandError(
-            f"{file} is damaged: remove it; results do not depend on it, only what is said of them."
-        ) from error
+        content: dict[str, Any] = json.loads(text)
+        version = content.pop("version", 1)
+    except (AttributeError, RecursionError, ValueError) as error:
+        raise _damaged(file) from error
+    try:
+        require_version(file, version, _VERSION)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    try:
+        about = About(**content)
+        # Files from before credentials were hidden may hold some.
+        about = replace(about, commands=tuple(map(without_credentials, about.commands)))
+    except TypeError as error:
+        raise _damaged(file) from error
+    if not about.is_sensible:
+        raise _damaged(file)
+    return about
+
+
+def _damaged(file: Path) -> CommandError:
+    return CommandError(
+        f"{file} is damaged: remove it; results do not depend on it, only what is said of them."
+    )

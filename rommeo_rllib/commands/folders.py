@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.naming import printable
 
 _LOCK_FILE = ".rommeo-lock"
 
@@ -39,16 +40,23 @@ class Folder:
         """A file's text; None if there is no such file.
 
         Raises:
-            CommandError: if it cannot be read.
+            CommandError: if it cannot be read, or is a link that leads out of the folder.
         """
         try:
             if self._remote is None:
-                return Path(self.where, name).read_text(encoding="utf-8")
+                file, folder = Path(self.where, name).resolve(), Path(self.where).resolve()
+                if not file.is_relative_to(folder):
+                    raise CommandError(
+                        f"{printable(self.where)}/{printable(name)} leads out of its folder, to "
+                        f"{printable(file)}: put the files themselves there."
+                    )
+                return file.read_text(encoding="utf-8")
             with self._remote.open_input_stream(f"{self._path}/{name}") as stream:
                 return str(stream.read().decode())
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            # A RuntimeError is a link that leads to itself.
             raise CommandError(f"{self.where}/{name} cannot be read: {error}.") from error
 
     def write(self, name: str, text: str) -> None:

@@ -64,6 +64,8 @@ Changes: TypeAlias = Annotated[
     tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(default: none)"),
 ]
 
+MOST_SEEDS = 100_000
+"""Of one setting: far more than anybody trains, and few enough to be listed."""
 _GREATEST_SEED = 2**32 - 1  # Environments take no greater one.
 
 

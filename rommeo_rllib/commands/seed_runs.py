@@ -5,8 +5,6 @@ A seed may have been a trial of its own or one of the replicas of a trial.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.trials import TrialResult
 from rommeo_rllib.commands.tuning import ENV_STEPS
 
@@ -85,23 +84,26 @@ class SeedRun:
         path = Path(self.checkpoint) / folder / "transitions.npz"
         if not path.is_file():
             return None
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(n for n in archive.namelist() if n.endswith("/actions.npy"))
-            acted = [_array(archive, name.replace("actions", "acted_by")) for name in names]
-            if not names or any((column < 0).any() for column in acted):
-                return None
-            actions = [_array(archive, name) for name in names]
-        return np.stack([column.reshape(len(column), -1)[:, 0] for column in actions], axis=-1)
+        from rommeo_rllib.joint_action.replay_files import open_arrays
+
+        try:
+            with path.open("rb") as file, open_arrays(file) as arrays:
+                names = sorted(name for name in arrays.files if name.endswith("/actions"))
+                acted = [arrays[name.replace("actions", "acted_by")] for name in names]
+                if not names or any((column < 0).any() for column in acted):
+                    return None
+                actions = [arrays[name] for name in names]
+            return np.stack([column.reshape(len(column), -1)[:, 0] for column in actions], axis=-1)
+        except (EOFError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
+            raise CommandError(
+                f"{path} cannot be read: {error}. Without it only the plays are left out."
+            ) from error
 
 
 def seed_runs(results: Iterable[Any]) -> list[SeedRun]:
     """The seeds of results that ended well, in the order of seeds."""
     runs = [run for result in results if result.error is None for run in _runs_of(result)]
     return sorted(runs, key=lambda run: run.seed)
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    return np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
 
 
 def _runs_of(result: Any) -> list[SeedRun]:
@@ -124,7 +126,8 @@ def _runs_of(result: Any) -> list[SeedRun]:
 
 def _asked(result: Any, replicas: int) -> int:
     """How many of a trial's replicas were asked for; it may have computed more."""
-    return len(result.trial.seeds) if isinstance(result, TrialResult) else replicas
+    own = isinstance(result, TrialResult) and result.trial.seed is not None
+    return len(result.trial.seeds) if own else replicas
 
 
 def _without_undone(frame: pd.DataFrame) -> pd.DataFrame:

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.folders import Folder
+from rommeo_rllib.commands.options import MOST_SEEDS
+from rommeo_rllib.file_versions import require_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ TRIALS_FILE = "rommeo-trials.json"
 ROWS_FILE, CONFIG_FILE = "result.json", "params.json"
 _VERSION = 1
 _MOST_IN_A_NAME = 100
+_CHECKPOINT = re.compile(r"checkpoint_\d+")
 
 Status = Literal["waiting", "running", "ended", "failed"]
 
@@ -124,31 +127,51 @@ class Ledger:
         try:
             content = json.loads(text)
             version = content["version"]
-            if version == _VERSION:
-                return cls(content["fixed"], [_trial(**trial) for trial in content["trials"]])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CommandError(
-                f"{where} is damaged: bring back a copy of it, or give another --name."
-            ) from error
-        raise CommandError(
-            f"{where} is of version {version!r}; allowed: {_VERSION}. Use the release that wrote "
-            "it, or give another --name."
-        )
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            raise _damaged(where) from error
+        try:
+            require_version(where, version, _VERSION)
+        except ValueError as error:
+            raise CommandError(f"{error} Or give another --name.") from error
+        try:
+            ledger = cls(content["fixed"], [_trial(**trial) for trial in content["trials"]])
+        except (KeyError, TypeError) as error:
+            raise _damaged(where) from error
+        if not isinstance(ledger.fixed, dict):
+            raise _damaged(where)
+        return ledger
+
+
+def _damaged(where: str) -> CommandError:
+    return CommandError(f"{where} is damaged: bring back a copy of it, or give another --name.")
 
 
 def _trial(**content: Any) -> Trial:
-    """A trial that was written down; raises a TypeError unless its folders are in the experiment's.
+    """A trial that was written down; raises a TypeError unless that can be.
 
-    They are read, and removed where a trial begins anew.
+    Its folders are read, and removed where a trial begins anew; its name becomes part of one.
     """
     trial = Trial(**content)
-    for name in (trial.folder, trial.checkpoint or ""):
-        if name and (name != Path(name).name or name == ".."):
-            raise TypeError(name)
     numbers = (trial.seed or 0, trial.replicas, trial.asked, trial.checkpoint_iteration)
-    if not all(type(number) is int and number >= 0 for number in numbers):
-        raise TypeError(numbers)
+    is_sensible = (
+        all(type(number) is int and number >= 0 for number in numbers)
+        and trial.asked <= trial.replicas <= MOST_SEEDS
+        and isinstance(trial.setting, dict)
+        and isinstance(trial.now, dict)
+        and trial.status in get_args(Status)
+        and isinstance(trial.error, str | None)
+        and (not trial.folder or is_plain_name(trial.folder))
+        and (trial.checkpoint is None or _CHECKPOINT.fullmatch(trial.checkpoint))
+        and is_plain_name(trial.id)
+    )
+    if not is_sensible:
+        raise TypeError(trial)
     return trial
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name leads nowhere but into the folder in which it stands."""
+    return name == Path(name).name and name != ".." and name.isprintable() and bool(name)
 
 
 @dataclass
@@ -248,7 +271,7 @@ def read_result(trial: Trial, folder: Folder) -> TrialResult:
                 row.pop("config", None)
                 rows.append(flat(row))
                 last = row
-            except (ValueError, AttributeError) as error:
+            except (AttributeError, RecursionError, TypeError, ValueError) as error:
                 if number < len(lines):
                     raise CommandError(
                         f"{where}/{ROWS_FILE}, line {number}, is damaged: remove the trial's "
@@ -267,8 +290,8 @@ def read_result(trial: Trial, folder: Folder) -> TrialResult:
 def _config(trial: Trial, folder: Folder, where: str) -> dict[str, Any]:
     text = folder.read(f"{trial.folder}/{CONFIG_FILE}")
     try:
-        config: dict[str, Any] = json.loads(text or "{}")
-    except ValueError as error:
+        config: dict[str, Any] = dict(json.loads(text or "{}"))
+    except (RecursionError, TypeError, ValueError) as error:
         raise CommandError(
             f"{where}/{CONFIG_FILE} is damaged: remove the trial's folder, and --resume runs it "
             "again."

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.trials import CONFIG_FILE, ROWS_FILE, Trial, TrialResult, flat
+from rommeo_rllib.commands.folders import Folder
+from rommeo_rllib.commands.train import reason
+from rommeo_rllib.commands.trials import Trial, TrialResult, is_plain_name, read_result
 from rommeo_rllib.naming import printable
 
 STATE_FILES = "experiment_state-*.json"
@@ -27,75 +30,52 @@ def read_trials(folder: Path) -> list[tuple[Any, TrialResult]]:
     """Each trial of an experiment, with `trial_id`, `trainable_name` and `status`, and its results.
 
     Raises:
-        CommandError: if the experiment's state cannot be read; it names the file.
+        CommandError: if a file cannot be read; it names the file.
     """
+    place = Folder(str(folder))
     # The names hold the time at which a session began: a resumed experiment has several.
-    states = sorted(folder.glob(STATE_FILES))
-    if not states:
+    state = max((name for name in place.names() if fnmatch(name, STATE_FILES)), default="")
+    if not state:
         raise CommandError(f"{printable(folder)} holds no {STATE_FILES}.")
     try:
-        listed = json.loads(states[-1].read_text(encoding="utf-8"))["trial_data"]
+        listed = json.loads(place.read(state) or "")["trial_data"]
         parsed = [(json.loads(trial), json.loads(runtime)) for trial, runtime in listed]
-        return [_trial(folder, trial, runtime) for trial, runtime in parsed]
-    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        return [_trial(place, trial, runtime) for trial, runtime in parsed]
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CommandError(
-            f"{printable(states[-1])} is damaged, or of a foreign version of Ray Tune: "
+            f"{printable(folder / state)} is damaged, or of a foreign version of Ray Tune: "
             f"{type(error).__name__}: {printable(error)}"
         ) from error
 
 
 def _trial(
-    folder: Path, trial: Mapping[str, Any], runtime: Mapping[str, Any]
+    folder: Folder, trial: Mapping[str, Any], runtime: Mapping[str, Any]
 ) -> tuple[Any, TrialResult]:
     known = SimpleNamespace(
-        trial_id=printable(trial["trial_id"]),
-        trainable_name=printable(trial["trainable_name"]),
-        status=printable(trial["status"]),
+        **{key: str(trial[key]) for key in ("trial_id", "trainable_name", "status")}
     )
-    # Its last part: what a file says may not lead out of the experiment's folder.
-    inside = folder / Path(trial["relative_logdir"]).name
-    rows = list(_rows(inside / ROWS_FILE))
-    result = TrialResult(
-        Trial({}, id=known.trial_id),
-        _config(inside / CONFIG_FILE),
-        [flat(row) for row in rows],
-    )
-    result.metrics = rows[-1] if rows else {}
-    checkpoints = sorted(path for path in inside.glob("checkpoint_*") if path.is_dir())
-    if checkpoints:
-        result.checkpoint = SimpleNamespace(path=str(checkpoints[-1]))
+    # Where it was written may be another machine's folder.
+    name = Path(trial["relative_logdir"]).name
+    if not is_plain_name(name):
+        raise ValueError(f"a trial's folder is {name!r}")
+    own = Trial({}, id=known.trial_id, folder=name)
+    inside = Path(folder.where, name)
+    own.checkpoint = max((path.name for path in inside.glob("checkpoint_*")), default=None)
     if known.status == "ERROR":
-        name = runtime.get("error_filename") or "error.txt"
-        file = inside / Path(name).name
-        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        file = Path(runtime.get("error_filename") or "error.txt").name
+        text = folder.read(f"{name}/{file}") or "no reason is known"
         # Tune appends a failure to those before it.
-        result.error = RuntimeError(text.split("Failure # ")[-1] or "no reason is known")
+        own.status, own.error = "failed", reason(text.rpartition("Failure # ")[-1])
+    result = read_result(own, folder)
+    named = _CLASS.fullmatch(str(result.config.get("env")))
+    result.config = {key: v for key, v in result.config.items() if not _has_objects(v)}
+    if named:
+        result.config["env"] = named[1]
     return known, result
 
 
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    """A trial's results; a last line that is still being written is left out."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            if number == len(lines):
-                return
-            raise
-        row.pop("config", None)
-        yield row
-
-
-def _config(file: Path) -> dict[str, Any]:
-    """A configuration without what Tune could not say in JSON; an environment keeps its name."""
-    given = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    config = {key: value for key, value in given.items() if not _has_objects(value)}
-    named = _CLASS.fullmatch(str(given.get("env")))
-    return config | ({"env": named[1]} if named else {})
-
-
 def _has_objects(value: Any) -> bool:
+    """Whether there is something in a configuration that Tune could not say in JSON."""
     if isinstance(value, dict):
         return any(map(_has_objects, value.values()))
     if isinstance(value, list):

@@ -23,7 +23,6 @@ from rommeo_rllib.joint_action.bundle_writing import (
     GAME_SETTINGS,
     VERSION,
     WEIGHTS_FILE,
-    tensor_name,
 )
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
 from rommeo_rllib.joint_action.settings_json import settings_from_json
@@ -275,9 +274,7 @@ def _check_outline(network: Mapping[str, Any], num_weights: int) -> None:
             raise ValueError(f"`{key}` is {value[:60]!r}")
 
 
-def _check_weights(
-    expected: Mapping[str, Tensor], weights: Any, names: Mapping[str, str]
-) -> None:
+def _check_weights(expected: Mapping[str, Tensor], weights: Any, names: Mapping[str, str]) -> None:
     """Raises a ValueError unless stored weights are those of a policy, by name and shape."""
     if expected.keys() != names.keys():
         raise ValueError(f"{WEIGHTS_FILE} has other weights than its networks")

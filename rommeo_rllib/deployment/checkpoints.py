@@ -140,7 +140,8 @@ class Trained:
         raise NotTrusted(
             printable(
                 f"{self.path}: {why}. Reading it would run whatever code stands in "
-                f"{', '.join(names)}; if you trust who made it, give --trust (in Python trust=True)."
+                f"{', '.join(names)}; if you trust who made it, give --trust (in Python: "
+                "trust=True)."
             )
         )
 

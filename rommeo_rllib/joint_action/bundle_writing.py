@@ -152,11 +152,11 @@ def game_described(
 
 def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
     """Pairs of agent and policy; None where that is not settled once and for all."""
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     asked = [(agent, {config._policy_of(agent) for _ in range(_ASKED)}) for agent in agents]
     # A run must not depend on whether it was saved.
     random.setstate(before[0])
-    np.random.set_state(before[1])
+    np.random.set_state(before[1])  # noqa: NPY002
     torch.set_rng_state(before[2])
     pairs = [[agent, *policies] for agent, policies in asked]
     settled = all(list(map(type, pair)) in ([str, str], [int, str]) for pair in pairs)

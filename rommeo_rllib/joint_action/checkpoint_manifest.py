@@ -13,7 +13,10 @@ from typing import TypeAlias
 
 import pyarrow.fs
 
+from rommeo_rllib.file_versions import require_version
+
 MANIFEST = "files.json"
+VERSION = 1
 
 FileSystem: TypeAlias = pyarrow.fs.FileSystem
 
@@ -53,7 +56,8 @@ def write_manifest(folder: Path, filesystem: FileSystem | None = None) -> None:
     }
     unfinished = (folder / f"{MANIFEST}.unfinished").as_posix()
     with filesystem.open_output_stream(unfinished) as opened:
-        opened.write((json.dumps(files, indent=2) + "\n").encode())
+        content = {"version": VERSION, "files": files}
+        opened.write((json.dumps(content, indent=2) + "\n").encode())
     filesystem.move(unfinished, (folder / MANIFEST).as_posix())
 
 
@@ -75,16 +79,24 @@ def check_manifest(
     try:
         with filesystem.open_input_stream((folder / MANIFEST).as_posix()) as opened:
             content = json.loads(opened.read())
-        files = {
-            name: (int(listed["bytes"]), str(listed["sha256"])) for name, listed in content.items()
-        }
+        # The first lists did not say their version.
+        version, listed = content.get("version", 1), content.get("files", content)
+        files = {name: (int(one["bytes"]), str(one["sha256"])) for name, one in listed.items()}
         if not files:
             raise ValueError("it is empty")
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"The checkpoint {folder} is not complete: it lacks a readable {MANIFEST}, which is "
             "written last. Restore from an earlier one."
         ) from error
+    require_version(folder / MANIFEST, version, VERSION)
     sizes = _sizes(filesystem, folder)
     inside = "" if component is None else f"{component}/"
     # Beside the components' folders others may put what they like, as Tune does.

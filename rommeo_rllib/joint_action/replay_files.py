@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,32 @@ import numpy as np
 import pyarrow.fs
 from ray.rllib.utils.checkpoints import Checkpointable
 
+from rommeo_rllib.file_versions import require_version
+
 _DATA_FILE = "transitions.npz"
 _MANIFEST_FILE = "manifest.json"
+
+
+VERSION = 1
+"""Of both files; written into `manifest.json`."""
+
+
+def open_arrays(file: Any) -> Any:
+    """The arrays of an open .npz file as :class:`ReplayFiles` writes it; none is read yet.
+
+    Raises:
+        ValueError: if it is none, or would unfold to more than its own size.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (NotImplementedError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from error
+    size = file.seek(0, io.SEEK_END)
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError("its arrays are compressed, or lie upon each other")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
 class ReplayFiles(Checkpointable):
@@ -36,7 +62,7 @@ class ReplayFiles(Checkpointable):
         with filesystem.open_output_stream((folder / _DATA_FILE).as_posix()) as file:
             np.savez(file, **state["arrays"])
         with filesystem.open_output_stream((folder / _MANIFEST_FILE).as_posix()) as file:
-            file.write(json.dumps(state["manifest"]).encode())
+            file.write(json.dumps({"version": VERSION, **state["manifest"]}).encode())
         return str(path)
 
     def restore_from_path(
@@ -50,7 +76,7 @@ class ReplayFiles(Checkpointable):
         """Reads what :meth:`save_to_path` wrote.
 
         Raises:
-            ValueError: if a file is missing or damaged; it names the file.
+            ValueError: if a file is missing, damaged or of a foreign version; it names the file.
         """
         if filesystem is None:
             filesystem, path = pyarrow.fs.FileSystem.from_uri(str(path))
@@ -59,9 +85,12 @@ class ReplayFiles(Checkpointable):
         try:
             with filesystem.open_input_stream(reading.as_posix()) as file:
                 manifest = json.loads(file.read())
+            require_version(reading, manifest.get("version", 1), VERSION)
             reading = folder / _DATA_FILE
-            with filesystem.open_input_file(reading.as_posix()) as file:
-                stored = np.load(file, allow_pickle=False)
+            with (
+                filesystem.open_input_file(reading.as_posix()) as file,
+                open_arrays(file) as stored,
+            ):
                 arrays = {name: stored[name] for name in stored.files}
             self.set_state({"arrays": arrays, "manifest": manifest})
         except Exception as error:

@@ -84,7 +84,9 @@ def space_from_json(content: Json) -> gym.Space:
 
 def _made(kind: str, content: dict[str, Json]) -> gym.Space:
     if kind == "Dict":
-        return spaces.Dict([(_checked_key(k), space_from_json(one)) for k, one in content["spaces"]])
+        return spaces.Dict(
+            [(_checked_key(k), space_from_json(one)) for k, one in content["spaces"]]
+        )
     if kind == "Tuple":
         return spaces.Tuple([space_from_json(one) for one in content["spaces"]])
     if kind == "MultiBinary":

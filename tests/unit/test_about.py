@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from rommeo_rllib.commands.about import ABOUT_FILE, About, called_with, read_about, write_about
+from rommeo_rllib.commands.errors import CommandError
 
 WANTED = About("game/algorithm", 3, 4, 9.0, "greedy")
 
@@ -33,8 +36,24 @@ def test_without_a_command_line_there_is_none(tmp_path):
     assert read_about(tmp_path) == WANTED
 
 
-def test_what_is_not_there_or_of_another_version_is_not_known(tmp_path):
-    assert read_about(tmp_path) is None
-    (tmp_path / ABOUT_FILE).write_text(json.dumps({"configuration": "x", "of_tomorrow": 1}))
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"version": 2, "configuration": "x"}, f"{ABOUT_FILE} is of version 2; allowed: 1"),
+        ({"configuration": "x", "of_tomorrow": 1}, f"{ABOUT_FILE} is damaged"),
+        ({"configuration": ["x"]}, "is damaged"),
+        ({"configuration": "x", "first_seed": 0, "num_seeds": 10**12}, "is damaged"),
+        ({"configuration": "x", "commands": [1]}, "is damaged"),
+        ({"configuration": "x", "success_above": "9"}, "is damaged"),
+        ([], "is damaged"),
+    ],
+)
+def test_what_is_of_another_version_or_damaged_is_refused(content, said, tmp_path):
+    (tmp_path / ABOUT_FILE).write_text(json.dumps(content))
+    with pytest.raises(CommandError, match=said):
+        read_about(tmp_path)
+
+
+def test_what_is_not_there_is_not_known(tmp_path):
     assert read_about(tmp_path) is None
     assert About("x").seeds is None

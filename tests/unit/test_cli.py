@@ -352,7 +352,7 @@ def test_a_damaged_checkpoint_is_told_with_the_file(command, tmp_path, capsys):
     (tmp_path / "learner_group" / "learner" / "rl_module" / "p").mkdir(parents=True)
     (tmp_path / "class_and_ctor_args.pkl").touch()
     listed = {"class_and_ctor_args.pkl": {"bytes": 999, "sha256": ""}}
-    (tmp_path / "files.json").write_text(json.dumps(listed))
+    (tmp_path / "files.json").write_text(json.dumps({"version": 1, "files": listed}))
     name, *options = command
     reason = "damaged: class_and_ctor_args.pkl has 0 bytes instead of 999"
     assert_misuse([name, str(tmp_path), *options], reason, capsys)
