@@ -16,9 +16,14 @@ def shown(value: object) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 
-def printable(text: object) -> str:
-    """A text from somebody's file without codes that command a terminal, which show as "\\x1b"."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+def printable(text: object, keep: str = "") -> str:
+    """A text from somebody's file without codes that command a terminal, which show as "\\x1b".
+
+    Args:
+        text: the text.
+        keep: codes that are left as they are, such as the ends of lines.
+    """
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in str(text))
 
 
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:

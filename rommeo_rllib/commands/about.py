@@ -107,7 +107,7 @@ def read_about(folder: Path) -> About | None:
     try:
         content: dict[str, Any] = json.loads(text)
         version = content.pop("version", 1)
-    except (AttributeError, RecursionError, ValueError) as error:
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
         raise _damaged(file) from error
     try:
         require_version(file, version, _VERSION)

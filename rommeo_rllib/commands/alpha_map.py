@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.sweep_figures import write_pictures
 from rommeo_rllib.commands.sweep_results import Outcome, print_table
@@ -31,6 +31,15 @@ INITIAL = (1.0, 3.0, 10.0, 30.0, 100.0)
 DECAY_STEPS = (50, 125, 250, 500)
 FINAL = 0.1
 SOLVED_ABOVE = 9.0
+
+
+def _before(file: Path) -> dict[str, Any]:
+    """What was mapped before; raises a CommandError if that cannot be read."""
+    try:
+        report = dict(json.loads(file.read_text())) if file.exists() else {}
+        return {name: dict(surfaces) for name, surfaces in report.items()}
+    except (RecursionError, TypeError, ValueError) as error:
+        raise CommandError(f"{file} is damaged: remove it, and maps are made anew.") from error
 
 
 @dataclass
@@ -62,7 +71,7 @@ class AlphaMap:
         self._check()
         out = self.out.expanduser().resolve()
         file = out / "alpha-map.json"
-        report: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        report = _before(file)
         with quiet_ray():
             for name in self.settings:
                 for surface in self.surfaces:

@@ -14,8 +14,20 @@ from rich.console import Console
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.credentials import without_credentials
 from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.train import reason
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
+
+_SENSELESS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What numbers and names that do not go together may raise."""
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.report_results import Experiment
@@ -56,9 +68,16 @@ class Report:
         from rommeo_rllib.commands.report_page import report_page
         from rommeo_rllib.commands.report_results import read_experiments
 
-        experiments = read_experiments(self.results)
-        judgement = self._judgement(experiments)
-        page = report_page(experiments, judgement, self._command(), self.title)
+        try:
+            experiments = read_experiments(self.results)
+            judgement = self._judgement(experiments)
+            page = report_page(experiments, judgement, self._command(), self.title)
+        except _SENSELESS as error:
+            raise CommandError(
+                f"{', '.join(map(str, self.results))}: these results cannot be understood; they "
+                "are damaged, or not those of `rommeo` or Ray Tune "
+                f"({type(error).__name__}: {reason(str(error))})."
+            ) from error
         self.out.parent.mkdir(parents=True, exist_ok=True)
         self.out.write_text(page, encoding="utf-8")
         console.print(f"Written: {self.out}", soft_wrap=True)

@@ -25,5 +25,4 @@ class PlainConsole(Console):
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """A text as rich prints it, on its own or in a table."""
-        kept = "".join(c if c in "\n\t" else printable(c) for c in without_credentials(text))
-        return super().render_str(kept, **settings)
+        return super().render_str(printable(without_credentials(text), keep="\n\t"), **settings)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST_REPLICAS = 64
 _MOST_ROWS_SHOWN = 40
+_MOST_OF_A_REPORT, _MOST_OF_A_LINE = 1 << 16, 500
 
 
 @dataclass
@@ -326,7 +327,8 @@ def raise_if_incomplete(results: Results, where: str, again: str | None = None) 
 
 def reason(error: Exception | str) -> str:
     """What of Ray's long report says what went wrong, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = str(error)[-_MOST_OF_A_REPORT:]
+    lines = [line.strip()[:_MOST_OF_A_LINE] for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
     # Ray's own errors only say that there was one.
     causes = [line for line in telling if not line.startswith("ray.")] or telling or lines

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
+from rommeo_rllib.naming import printable
+
 
 class Html(str):
     """Text that is HTML already; all other text is escaped before it stands in a page."""
@@ -17,7 +19,8 @@ class Html(str):
 
 def escaped(text: object) -> Html:
     """As it stands in a page."""
-    return text if isinstance(text, Html) else Html(html.escape(str(text)))
+    # Neither codes for a terminal nor halves of characters, which no file can hold.
+    return text if isinstance(text, Html) else Html(html.escape(printable(text, keep="\n\t\xa0")))
 
 
 def joined(parts: Sequence[object], between: str = "\n") -> Html:
@@ -28,7 +31,7 @@ def joined(parts: Sequence[object], between: str = "\n") -> Html:
 def element(tag: str, *content: object, **attributes: object) -> Html:
     """`<tag attribute="...">content</tag>`; "_" in a name is "-", at its end nothing."""
     given = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        f' {name.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
         for name, value in attributes.items()
     )
     return Html(f"<{tag}{given}>{joined(content, '')}</{tag}>")
@@ -68,7 +71,7 @@ def data(name: str, content: Any) -> Html:
     """Data for a script, in the page."""
     # Within a script nothing is escaped; only its end could be mistaken.
     text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return Html(f'<script type="application/json" id="{html.escape(name)}">{text}</script>')
+    return Html(f'<script type="application/json" id="{escaped(name)}">{text}</script>')
 
 
 def page(title: str, *content: object, script: str | None = None) -> str:

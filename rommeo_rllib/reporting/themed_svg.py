@@ -16,6 +16,8 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from rommeo_rllib.naming import printable
+
 P = ParamSpec("P")
 
 NUM_SERIES = 7
@@ -103,7 +105,7 @@ def themed_svg(figure: Figure, name: str, description: str) -> ET.Element:
         _adapt(element, name)
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
-    root.attrib |= {"class": "figure", "role": "img", "aria-label": description}
+    root.attrib |= {"class": "figure", "role": "img", "aria-label": printable(description)}
     return root
 
 
