@@ -22,7 +22,7 @@ from rommeo_rllib.commands.options import MOST_SEEDS
 from rommeo_rllib.file_versions import require_version
 
 ABOUT_FILE = "rommeo-about.json"
-_VERSION = 1
+VERSION = 1
 
 _arguments: ContextVar[tuple[str, ...] | None] = ContextVar("arguments", default=None)
 
@@ -90,7 +90,7 @@ def write_about(about: About, folder: Path) -> None:
     if arguments is not None:
         command = shlex.join(["rommeo", *map(without_credentials, arguments)])
         commands = (*(one for one in commands if one != command), command)
-    content = {"version": _VERSION, **asdict(about), "commands": commands}
+    content = {"version": VERSION, **asdict(about), "commands": commands}
     write_whole(folder / ABOUT_FILE, json.dumps(content, indent=1) + "\n")
 
 
@@ -110,7 +110,7 @@ def read_about(folder: Path) -> About | None:
     except (AttributeError, RecursionError, TypeError, ValueError) as error:
         raise _damaged(file) from error
     try:
-        require_version(file, version, _VERSION)
+        require_version(file, version, VERSION)
     except ValueError as error:
         raise CommandError(str(error)) from error
     try:

@@ -141,9 +141,12 @@ def describe(setting: Mapping[str, Any]) -> str:
     parts = []
     for path, value in setting.items():
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
-        if isinstance(value, dict) and {"initial", "final", "decay_steps"} <= value.keys():
+        ends = (
+            [value.get(key) for key in ("initial", "final")] if isinstance(value, dict) else [None]
+        )
+        if all(isinstance(end, int | float) for end in ends) and "decay_steps" in value:
             text = (
-                f"{value['initial']:g} to {value['final']:g} in {value['decay_steps']} env steps, "
+                f"{ends[0]:g} to {ends[1]:g} in {value['decay_steps']} env steps, "
                 f"{value.get('kind', 'linear')}"
             )
         parts.append(f"{path} {text}")

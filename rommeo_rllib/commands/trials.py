@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TRIALS_FILE = "rommeo-trials.json"
 ROWS_FILE, CONFIG_FILE = "result.json", "params.json"
-_VERSION = 1
+VERSION = 1
 _MOST_IN_A_NAME = 100
 _CHECKPOINT = re.compile(r"checkpoint_\d+")
 
@@ -107,7 +107,7 @@ class Ledger:
     def write(self, folder: Folder) -> None:
         """Writes all down."""
         content = {
-            "version": _VERSION,
+            "version": VERSION,
             "fixed": self.fixed,
             "trials": [asdict(trial) for trial in self.trials],
         }
@@ -130,7 +130,7 @@ class Ledger:
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise _damaged(where) from error
         try:
-            require_version(where, version, _VERSION)
+            require_version(where, version, VERSION)
         except ValueError as error:
             raise CommandError(f"{error} Or give another --name.") from error
         try:

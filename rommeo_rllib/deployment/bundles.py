@@ -94,7 +94,7 @@ class Bundle:
             raise self._damaged(f'{DESCRIPTION_FILE} lacks `"format": "{FORMAT}"`')
         require_version(self.folder / DESCRIPTION_FILE, content.get("version"), VERSION)
         for key, kind in _KINDS.items():
-            if not isinstance(content.get(key), kind):
+            if key not in content or not isinstance(content[key], kind):
                 raise self._damaged(f"`{key}` is {content.get(key)}")
         for policy, number in content["policies"].items():
             if type(number) is not int or not 0 <= number < len(content["networks"]):
@@ -209,7 +209,7 @@ class Bundle:
         for key in GAME_SETTINGS:
             setattr(config, key, content["settings"].get(key, getattr(config, key)) is True)
         config.opponent_groups = dict(content["opponent_groups"]) or None
-        mapping = _Mapping(self.agents or {})
+        mapping = _Mapping(self.agents or {}, printable(self.folder))
         config.multi_agent(policies=set(mapping.table.values()), policy_mapping_fn=mapping)
         return config
 
@@ -220,10 +220,15 @@ _GIVE_CONFIG = "give the configuration with which it was trained: --config FILE.
 class _Mapping:
     """RLlib's `policy_mapping_fn`, from a table."""
 
-    def __init__(self, table: Mapping[AgentID, str]):
-        self.table = dict(table)
+    def __init__(self, table: Mapping[AgentID, str], where: str):
+        self.table, self._where = dict(table), where
 
     def __call__(self, agent: AgentID, *args: Any, **kwargs: Any) -> str:
+        if agent not in self.table:
+            raise ValueError(
+                f"{self._where} has no policy for the agent {agent!r} of its environment; "
+                f"{_GIVE_CONFIG}"
+            )
         return self.table[agent]
 
 

@@ -32,14 +32,10 @@ DESCRIPTION_FILE, WEIGHTS_FILE = "bundle.json", "weights.safetensors"
 FORMAT, VERSION = "rommeo-rllib bundle", 1
 """What a description calls itself, and the version that is written; older ones are read, too."""
 
-GAME_SETTINGS = (
-    "add_default_connectors_to_env_to_module_pipeline",
-    "add_default_connectors_to_module_to_env_pipeline",
-    "clip_actions",
-    "disable_env_checking",
-)
+GAME_SETTINGS = ("disable_env_checking",)
 """Settings of a configuration that acting depends on, beside the environment's."""
 
+_CONNECTORS = ("env_to_module", "module_to_env")
 _ASKED = 64
 """How often a policy mapping is asked, to find out whether chance is in it."""
 
@@ -165,14 +161,15 @@ def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
 
 def connectors_of(config: Any, env_runner: Any) -> str:
     """What there is of the user's own between environment and policies: see `game_described`."""
-    names = ("_env_to_module_connector", "_module_to_env_connector")
-    if all(getattr(config, name) is None for name in names):
+    if all(
+        getattr(config, f"_{name}_connector") is None
+        and getattr(config, f"add_default_connectors_to_{name}_pipeline")
+        for name in _CONNECTORS
+    ):
         return "none"
     if env_runner is None:
         return "stateful"  # Nobody here to ask.
-    states = [
-        pipeline.get_state() for pipeline in (env_runner._env_to_module, env_runner._module_to_env)
-    ]
+    states = [getattr(env_runner, f"_{name}").get_state() for name in _CONNECTORS]
     return "stateful" if any(map(_says_something, states)) else "stateless"
 
 

@@ -76,41 +76,39 @@ def check_manifest(
             there is no list since writing was not finished; it names the file.
     """
     filesystem, folder = located(folder, filesystem)
+    incomplete = (
+        f"The checkpoint {folder} is not complete: it lacks a readable {MANIFEST}, which is "
+        "written last. Restore from an earlier one."
+    )
     try:
         with filesystem.open_input_stream((folder / MANIFEST).as_posix()) as opened:
             content = json.loads(opened.read())
-        # The first lists did not say their version.
-        version, listed = content.get("version", 1), content.get("files", content)
-        files = {name: (int(one["bytes"]), str(one["sha256"])) for name, one in listed.items()}
-        if not files:
-            raise ValueError("it is empty")
-    except (
-        AttributeError,
-        KeyError,
-        OSError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise ValueError(
-            f"The checkpoint {folder} is not complete: it lacks a readable {MANIFEST}, which is "
-            "written last. Restore from an earlier one."
-        ) from error
+        version = content.get("version", 1)
+    except (AttributeError, OSError, RecursionError, ValueError) as error:
+        raise ValueError(incomplete) from error
     require_version(folder / MANIFEST, version, VERSION)
+    # The first lists did not say their version.
+    listed = content.get("files", content)
+    try:
+        files = {name: (int(one["bytes"]), str(one["sha256"])) for name, one in listed.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(incomplete) from error
+    if not files:
+        raise ValueError(incomplete)
     sizes = _sizes(filesystem, folder)
     inside = "" if component is None else f"{component}/"
     # Beside the components' folders others may put what they like, as Tune does.
     strangers = {name: None for name in sizes if "/" in name and name not in files}
-    for name, listed in (files | strangers).items():
+    for name, told in (files | strangers).items():
         if not name.startswith(inside):
             continue
-        if listed is None:
+        if told is None:
             what = "does not belong to it"
         elif name not in sizes:
             what = "is missing"
-        elif sizes[name] != listed[0]:
-            what = f"has {sizes[name]} bytes instead of {listed[0]}"
-        elif _sha256(filesystem, folder / name) != listed[1]:
+        elif sizes[name] != told[0]:
+            what = f"has {sizes[name]} bytes instead of {told[0]}"
+        elif _sha256(filesystem, folder / name) != told[1]:
             what = "is not the file that was saved"
         else:
             continue

@@ -120,7 +120,13 @@ def test_the_report_runs_nothing_of_what_stands_pickled_in_results(reported, tmp
         text, count = PICKLED.subn(rf"\g<1>{poison.hex()}", file.read_text())
         assert count > 1, "there must be pickled objects in the state"
         file.write_text(text)
-    main(["report", str(folder), "--out", str(tmp_path / "page.html")])
+    page = tmp_path / "page.html"
+    main(["report", str(folder), "--out", str(page)])
+    # And as Ray Tune leaves results of other programs' behind.
+    (folder / "mine" / "rommeo-trials.json").unlink()
+    (folder / "mine" / "rommeo-about.json").unlink()
+    main(["report", str(folder), "--out", str(page)])
+    assert "2 seeds." in page.read_text()
     assert not marker.exists()
     with pytest.raises(Exception, match=r"\w"):
         tune.ExperimentAnalysis(str(folder / "mine"))
