@@ -65,7 +65,8 @@ class MASQLPolicy(JointQPolicy):
         size = self.joint_action_size
         self.policy_network = self.build_network(self.observation_size + size, size)
         self.build_critic()
-        noise = torch.randn(GREEDY_SAMPLES, size, generator=seeded_generator(0))
+        generator = seeded_generator(0)
+        noise = torch.randn(GREEDY_SAMPLES, size, generator=generator, device=generator.device)
         self.register_buffer("greedy_noise", noise, persistent=False)
 
     def get_non_inference_attributes(self) -> list[str]:

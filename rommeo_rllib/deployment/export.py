@@ -8,9 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rommeo_rllib.file_versions import require_version
 from rommeo_rllib.joint_action.encoding import decode_actions
 from rommeo_rllib.joint_action.packing import pack
 from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.naming import printable
+
+VERSION = 1
+"""Of exports: what their inputs, outputs and parameters are called, and mean."""
+
+_VERSION_KEY = "rommeo-rllib export version"
 
 
 class GreedyActor(nn.Module):
@@ -41,13 +48,14 @@ class GreedyActor(nn.Module):
 def export_program(policy: JointActionPolicy, file: str | Path) -> None:
     """Writes the greedy policy by `torch.export`, for any number of rows.
 
-    `torch.export.load(file).module()(observations)` acts as :class:`GreedyActor` does.
+    `torch.export.load(file).module()(observations)` acts as :class:`GreedyActor` does. Only load
+    programs of people whom you trust: one that was altered runs code where torch loads it.
     """
     batch = torch.export.Dim("batch")
     program = torch.export.export(
         GreedyActor(policy).eval(), _example(policy), dynamic_shapes=({0: batch},), strict=False
     )
-    torch.export.save(program, file)
+    torch.export.save(program, file, extra_files={_VERSION_KEY: str(VERSION)})
 
 
 def export_onnx(policy: JointActionPolicy, file: str | Path) -> None:
@@ -66,6 +74,7 @@ def export_onnx(policy: JointActionPolicy, file: str | Path) -> None:
         verbose=False,
     )
     assert program is not None  # Which it is only without dynamo.
+    program.model.metadata_props[_VERSION_KEY] = str(VERSION)
     # One file: networks of agents are far below the 2 GiB from which on weights must lie apart.
     program.save(file, external_data=False)
 
@@ -80,11 +89,25 @@ def save_weights(policy: JointActionPolicy, file: str | Path) -> None:
     """Writes all parameters in the safetensors format, which holds no code."""
     from safetensors.torch import save_file
 
-    save_file({name: value.contiguous() for name, value in policy.state_dict().items()}, file)
+    weights = {name: value.contiguous() for name, value in policy.state_dict().items()}
+    save_file(weights, file, {_VERSION_KEY: str(VERSION)})
 
 
 def load_weights(policy: JointActionPolicy, file: str | Path) -> None:
-    """Gives a policy of the same shape the parameters that :func:`save_weights` wrote."""
-    from safetensors.torch import load_file
+    """Gives a policy of the same shape the parameters that :func:`save_weights` wrote.
 
-    policy.load_state_dict(load_file(file))
+    Raises:
+        ValueError: if the file is damaged, of a foreign version, or of a policy of another shape.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt") as stored:
+            version = (stored.metadata() or {}).get(_VERSION_KEY, "1")
+            require_version(file, int(version) if version.isdecimal() else version, VERSION)
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        policy.load_state_dict(weights)
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(
+            f"{printable(file)} does not hold the weights of such a policy: {printable(error)}"
+        ) from error
