@@ -26,7 +26,7 @@ def require_own_files(folder: Path, *, trust: bool) -> None:
     user = os.getuid()
     foreign = [
         path
-        for path in (_below(folder, set()) if folder.is_dir() else ())
+        for path in (_below(folder, {folder.resolve()}) if folder.is_dir() else ())
         if path.suffix in _PICKLED and path.stat().st_uid != user
     ]
     if foreign:

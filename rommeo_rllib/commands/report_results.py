@@ -96,7 +96,7 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}.")
         files = [file for name in (TRIALS_FILE, STATE_FILES) for file in folder.rglob(name)]
-        inside = sorted({file.resolve().parent for file in files})
+        inside = sorted({file.parent.resolve() for file in files})
         if not inside:
             raise UsageError(f"{folder} holds no results of `rommeo train`, `sweep` or Ray Tune.")
         found |= dict.fromkeys(inside)

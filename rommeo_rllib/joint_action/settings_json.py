@@ -25,7 +25,8 @@ def settings_to_json(value: Any) -> Json:
         return [settings_to_json(one) for one in value]
     if type(value) is tuple:
         return {_TUPLE: [settings_to_json(one) for one in value]}
-    if isinstance(value, np.generic | np.ndarray) and str(value.dtype) in DTYPES:
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    if (is_array or isinstance(value, np.generic)) and str(value.dtype) in DTYPES:
         return {_NUMPY: str(value.dtype), "values": value.tolist()}
     if type(value) is dict and not value.keys() & {_TUPLE, _NUMPY}:
         for key in value:
