@@ -92,6 +92,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
                 "out, or set `replicas=1`."
             )
         self._share_policies()
+        self._policy_changes  # noqa: B018  # Of all policies that come later.
         self._replay  # noqa: B018  # Too large a one is told before training begins.
 
     @cached_property

@@ -146,6 +146,13 @@ class CheckpointedAlgorithm(Algorithm):
     def _policy_changes(self) -> PolicyChanges:
         return PolicyChanges(sorted(self._policy_shapes()))
 
+    def _note_policies_of_learners(self) -> None:
+        """Notes policies that were added to the learners only, past :meth:`add_module`."""
+        changes = self._policy_changes
+        for policy in self._policy_shapes().keys() - changes.added.keys():
+            if policy not in changes.built_with:
+                changes.add(policy, self._made(policy))
+
     def _policy_shapes(self) -> dict[str, Shapes]:
         found = self.learner_group.foreach_learner(lambda one: shapes_of(one.module.items()))
         return next(iter(found)).get()
@@ -186,6 +193,7 @@ class CheckpointedAlgorithm(Algorithm):
         Raises:
             ValueError: if that cannot be, before anything is changed.
         """
+        self._note_policies_of_learners()
         needed = plan(self._policy_changes, self._policy_shapes(), stored)
         for policy in needed.remove:
             self.remove_module(policy)
@@ -335,6 +343,7 @@ class CheckpointedAlgorithm(Algorithm):
         state[UPDATE_DEBT] = self._update_debt
         state[LAST_EPISODES] = self._last_episodes
         if components is None:
+            self._note_policies_of_learners()
             stored = StoredPolicies(
                 self._policy_changes,
                 self._policy_shapes(),

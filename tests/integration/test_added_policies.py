@@ -256,6 +256,25 @@ def test_an_earlier_checkpoint_takes_back_what_was_added_since(tmp_path):
         algorithm.stop()
 
 
+def test_a_policy_that_only_the_learner_was_given_is_restored(tmp_path):
+    algorithm, restored = game_config().build_algo(), None
+    try:
+        algorithm.train()
+        spec = RLModuleSpec.from_module(algorithm.get_module("player_0"))
+        algorithm.learner_group.foreach_learner(
+            lambda learner: learner.add_module(module_id="newcomer", module_spec=spec)
+        )
+        algorithm.train()
+        restored = Algorithm.from_checkpoint(algorithm.save_to_path(str(tmp_path)))
+        for policy in ("newcomer", "player_0", "player_1"):
+            assert not unequal(weights(algorithm, policy), weights(restored, policy))
+        restored.train()
+    finally:
+        for one in (algorithm, restored):
+            if one is not None:
+                one.stop()
+
+
 @pytest.mark.parametrize("through", ["path", "state"])
 @pytest.mark.parametrize(
     ("change", "said"),
