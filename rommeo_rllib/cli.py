@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -24,6 +22,7 @@ from rommeo_rllib.commands.figure_2 import Figure2
 from rommeo_rllib.commands.introduction import introduce
 from rommeo_rllib.commands.parsing import parse
 from rommeo_rllib.commands.report import Report
+from rommeo_rllib.commands.signals import handled_by, raise_interrupt
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.terminal import PlainConsole
 from rommeo_rllib.commands.train import Train
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     errors = PlainConsole(stderr=True)
     try:
-        with called_with(arguments), _sigterm_raises():
+        with called_with(arguments), handled_by(raise_interrupt):
             _run(arguments, PlainConsole())
     except CommandError as error:
         _end(errors, str(error), error.status)
@@ -64,23 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get(_TRACEBACK):
             raise
         _end(errors, _unexpected(error), 1)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Within it SIGTERM ends the command as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(*_: Any) -> NoReturn:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: Sequence[str], console: Console) -> None:

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,12 @@ from rommeo_rllib.commands.errors import Terminated
 from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.resuming import agreed, known
+from rommeo_rllib.commands.signals import (
+    end_at_once,
+    handled_by,
+    out_of_reach,
+    raise_interrupt,
+)
 from rommeo_rllib.commands.trials import Ledger, Results, Trial, as_json, has_ended, read_result
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
@@ -37,7 +42,9 @@ def import_ray_quietly() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     warnings.filterwarnings("ignore")
-    import ray.rllib  # noqa: F401
+    # Nothing has begun, and an exception would be lost in some module that is being imported.
+    with handled_by(end_at_once):
+        import ray.rllib  # noqa: F401
 
     for name in ("ray", "ray.rllib", "ray.train", "ray.data", "ray.tune"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -53,36 +60,31 @@ def quiet_ray() -> Iterator[None]:
     import ray
 
     started_here = not ray.is_initialized()
-    if started_here:
-        with _own_signals():
+    try:
+        if started_here:
+            _start_ray()
+        yield
+    finally:
+        if started_here:
+            out_of_reach(ray.shutdown)
+
+
+def _start_ray() -> None:
+    import ray
+
+    try:
+        with handled_by(raise_interrupt):
             ray.init(
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": _QUIET_WORKER},
             )
-    try:
-        yield
-    finally:
-        if started_here:
-            ray.shutdown()
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Puts our handlers of signals back afterwards: Ray's print its stack."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
     except SystemExit as end:
         # What Ray's handler of SIGTERM does while Ray starts.
         if end.code == signal.SIGTERM:
             raise Terminated from None
         raise
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass(frozen=True)
