@@ -23,7 +23,7 @@ from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.encoding import action_components, normalised_space
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
 from rommeo_rllib.joint_action.spaces import Opponents
-from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA, StochasticPolicy
 from rommeo_rllib.noise import GLOBAL_NOISE
 from rommeo_rllib.registration import ALGORITHMS
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
@@ -77,6 +77,10 @@ def make_policy(space: Any, algorithm: str = "ROMMEO-AC", policy_class: Any = No
     )
 
 
+def is_stochastic(algorithm: Any) -> bool:
+    return issubclass(algorithm.get_default_config().POLICY_CLASS, StochasticPolicy)
+
+
 def assert_same(one: Any, other: Any) -> None:
     tree.assert_same_structure(one, other)
     for left, right in zip(tree.flatten(one), tree.flatten(other), strict=True):
@@ -93,12 +97,10 @@ def first_row(actions: Any, space: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("algorithm", "name"),
-    [("ROMMEO-AC", name) for name in ACTIONS]
-    + [
+    [
         (algorithm, name)
-        for algorithm in ALGORITHMS
-        if "ROMMEO" not in algorithm
-        for name in BOUNDED
+        for algorithm, trainable in ALGORITHMS.items()
+        for name in (ACTIONS if is_stochastic(trainable) else BOUNDED)
     ],
 )
 def test_a_greedy_action_is_the_distributions_own(algorithm, name):
@@ -112,7 +114,7 @@ def test_a_greedy_action_is_the_distributions_own(algorithm, name):
     assert inputs.shape == (ROWS, distribution_class.required_input_dim(space))
     distribution = distribution_class.from_logits(inputs)
     assert_same(distribution.to_deterministic().sample(), out[Columns.ACTIONS])
-    if algorithm != "ROMMEO-AC":
+    if not is_stochastic(ALGORITHMS[algorithm]):
         assert_same(distribution.sample(), out[Columns.ACTIONS])
 
 
