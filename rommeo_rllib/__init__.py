@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rommeo_rllib.baselines.maddpg import DDPGConfig as DDPGConfig
     from rommeo_rllib.baselines.maddpg import DDPGOMConfig as DDPGOMConfig
     from rommeo_rllib.baselines.maddpg import MADDPGConfig as MADDPGConfig
+    from rommeo_rllib.baselines.masac import MASAC as MASAC
+    from rommeo_rllib.baselines.masac import MASACConfig as MASACConfig
     from rommeo_rllib.baselines.masql import MASQL as MASQL
     from rommeo_rllib.baselines.masql import MASQLConfig as MASQLConfig
     from rommeo_rllib.baselines.pr2_ac import PR2AC as PR2AC

@@ -40,6 +40,7 @@ REGISTRY = {
     "PR2-AC": Entry("rommeo_rllib.baselines.pr2_ac", "PR2AC"),
     "MASQL": Entry("rommeo_rllib.baselines.masql", "MASQL"),
     "MADDPG": Entry("rommeo_rllib.baselines.maddpg", "MADDPG"),
+    "MASAC": Entry("rommeo_rllib.baselines.masac", "MASAC", in_figure_2=False),
     "DDPG": Entry("rommeo_rllib.baselines.maddpg", "DDPG"),
     "DDPG-OM": Entry("rommeo_rllib.baselines.maddpg", "DDPGOM"),
 }
