@@ -137,7 +137,7 @@ def draw_settings(name: str, rng: np.random.Generator) -> dict[str, Any]:
         "policy_lr": policy_lr,
         "num_steps_sampled_before_learning_starts": warm_up,
     }
-    if name == "MASQL":
+    if name in ("MASQL", "MASAC"):
         return {**common, "alpha": alpha}
     if name == "ROMMEO-AC":
         rates = {"opponent_model_lr": model_lr, "opponent_prior_lr": model_lr}

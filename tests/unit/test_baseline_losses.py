@@ -12,10 +12,12 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib.baselines.deterministic import INITIAL_NOISE, DeterministicPolicy
 from rommeo_rllib.baselines.maddpg import DDPGLearner, DDPGOMLearner, MADDPGLearner
+from rommeo_rllib.baselines.masac import MASACLearner
 from rommeo_rllib.baselines.masql import MASQLLearner
 from rommeo_rllib.baselines.pr2_ac import PR2ACLearner
+from rommeo_rllib.distributions import MAX_LOG_STD, MIN_STD
 from rommeo_rllib.joint_action.central import OpponentPolicies
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TWIN_Q
 from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay_columns import (
@@ -25,6 +27,7 @@ from rommeo_rllib.joint_action.replay_columns import (
 )
 from rommeo_rllib.joint_action.spaces import Opponents
 from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.registration import ALGORITHMS
@@ -39,6 +42,7 @@ LEARNERS = {
     "MADDPG": MADDPGLearner,
     "PR2-AC": PR2ACLearner,
     "MASQL": MASQLLearner,
+    "MASAC": MASACLearner,
 }
 NETWORK_OF = {
     "q_loss": "critic.networks",
@@ -69,6 +73,8 @@ def make_policy(algorithm: str, number: int = 0, width: int = 8, encodes: bool =
             "fcnet_activation": "tanh",
             Q_LAYER_NORM: True,
             INITIAL_NOISE: 0.1,
+            INITIAL_ALPHA: 0.7,
+            TWIN_Q: ALGORITHMS[algorithm].get_default_config().twin_q,
         },
     )
 
@@ -191,7 +197,7 @@ def test_an_opponent_of_another_kind_is_named():
         asked(policies)
 
 
-@pytest.mark.parametrize("algorithm", ["MADDPG", "DDPG-OM", "PR2-AC", "MASQL"])
+@pytest.mark.parametrize("algorithm", ["MADDPG", "DDPG-OM", "PR2-AC", "MASQL", "MASAC"])
 def test_an_absent_opponents_action_changes_nothing(algorithm):
     policies, opponents = central(algorithm)
     found = []
@@ -270,6 +276,23 @@ def next_value_by_hand(
         inputs = torch.cat([target.unsqueeze(1).expand(-1, particles, -1), joint], -1)
         q, alpha = policy.critic.target_networks[0](inputs).squeeze(-1), update.alpha()
         return alpha * ((q / alpha).logsumexp(-1) - np.log(particles) + 3 * np.log(2.0))
+    if algorithm == "MASAC":
+        seen = [columns[opponent_column(Columns.NEXT_OBS, number)] for number in range(2)]
+        parts = [
+            policies[name].policy_network(policies[name].encode(one)).unbind(-1)
+            for name, one in zip("bc", seen, strict=True)
+        ]
+        # Means and logarithms of standard deviations, of each opponent and of the agent itself.
+        means, stds = (torch.stack(one, -1) for one in zip(*parts, strict=True))
+        stds = stds.clamp(max=MAX_LOG_STD).exp() + MIN_STD
+        drawn = PolicyNoise([noise], stacked=False)
+        latents = means + stds * drawn.normal_like(means)
+        own = policy.policy(policy.encode(observed))
+        latent, log_prob = own.rsample_and_log_prob(drawn)
+        state = [target, *(one * there for one, there in zip(seen, after, strict=True))]
+        inputs = torch.cat([*state, latent.tanh(), latents.tanh() * after], -1)
+        values = [network(inputs).squeeze(-1) for network in policy.critic.target_networks]
+        return torch.minimum(*values) - 0.7 * log_prob.squeeze(-1)
     entropy: Any = 0.0
     if algorithm == "DDPG-OM":
         others = policy.opponent_model_network(policy.encode(observed)).tanh() * after
@@ -309,7 +332,7 @@ def test_the_next_states_value_counts_the_opponents_that_act_there(algorithm, en
     with torch.no_grad():
         for policy in policies.values():
             for name, parameter in policy.named_parameters():
-                if name.startswith("target"):
+                if "target" in name:
                     parameter += 0.1 * torch.randn_like(parameter)
         found = object.__new__(LEARNERS[algorithm])._next_value(update)
         expected = next_value_by_hand(algorithm, policies, update, torch.tensor(after))
