@@ -3,6 +3,7 @@ anything of their own into a page."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -188,10 +189,8 @@ def told(results: Path, capsys: Any) -> str:
     """What the command says, and the page if there is one."""
     page = results.parent / "page.html"
     page.unlink(missing_ok=True)
-    try:
+    with contextlib.suppress(SystemExit):
         main(["report", str(results), "--out", str(page)])
-    except SystemExit:
-        pass
     said = capsys.readouterr()
     return said.out + said.err + (page.read_text() if page.exists() else "")
 
