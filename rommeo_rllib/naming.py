@@ -11,8 +11,11 @@ _MOST_CHARACTERS = 80
 
 def shown(value: object) -> str:
     """A value as error messages show it: on one line, and cut where it is long."""
-    # A function's or class's own text says where it is in memory, too.
-    text = " ".join(str(getattr(value, "__name__", repr(value))).split())
+    try:
+        # A function's or class's own text says where it is in memory, too.
+        text = " ".join(str(getattr(value, "__name__", None) or repr(value)).split())
+    except Exception:  # Python writes no integer of thousands of digits.
+        text = f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 

@@ -193,8 +193,12 @@ def _target(value: Any, name: str) -> float | None:
 
 def is_finite_number(value: Any) -> bool:
     """Whether it is a number, Python's or NumPy's, that is neither infinite nor NaN."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # An integer that no float can hold.
+        return False
 
 
 def _number(value: Any, name: str, allow_zero: bool = False) -> float:

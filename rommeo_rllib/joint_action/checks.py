@@ -12,6 +12,9 @@ from typing import Any
 from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import is_finite_number
 
+MOST_COPIES = 100_000
+"""More copies of an environment, a learner or a policy than any cluster holds."""
+
 
 def check(name: str, value: Any, is_right: bool, allowed: str) -> None:
     """Raises unless `is_right`; `allowed` says in words what would have been."""

@@ -18,6 +18,7 @@ from typing_extensions import Self
 
 from rommeo_rllib.joint_action import model_settings, per_policy
 from rommeo_rllib.joint_action.checks import (
+    MOST_COPIES,
     check,
     check_choice,
     check_count,
@@ -210,11 +211,15 @@ class JointActionConfig(StrictConfig):
         flags = ("lean_sampling", "q_layer_norm", "random_warm_up", "store_buffer_in_checkpoints")
         check_flag(self, *flags)
         check_choice(self, "twin_q", TWIN_Q_CHOICES)
-        check_count(self, "replay_capacity", "replicas")
+        check_count(self, "replay_capacity")
+        check_count(self, "replicas", most=MOST_COPIES)
         check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
         groups = self.opponent_groups
-        is_right = groups is None or isinstance(groups, Mapping)
-        allowed = "None, or a dict from an agent to the agents that it models"
+        is_right = groups is None or (
+            isinstance(groups, Mapping)
+            and all(isinstance(group, list | tuple | set | frozenset) for group in groups.values())
+        )
+        allowed = "None, or a dict from an agent to a list of the agents that it models"
         check("opponent_groups", groups, is_right, allowed)
 
     def get_multi_rl_module_spec(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rommeo_rllib.joint_action import ledger, other_algorithms
-from rommeo_rllib.joint_action.checks import is_integer
+from rommeo_rllib.joint_action.checks import MOST_COPIES, is_integer
 from rommeo_rllib.joint_action.replicas import SEPARATOR, replica_id, split_id
 from rommeo_rllib.naming import did_you_mean, shown
 
@@ -33,6 +33,8 @@ def as_dict(given: Any, policy: str | None = None) -> dict[str, Any]:
     if given is None:
         return {}
     try:
+        if isinstance(given, str | bytes):  # An empty one would count as no pairs.
+            raise TypeError
         return dict(given)
     except (TypeError, ValueError):
         where = NAME if policy is None else f"{NAME}[{policy!r}]"
@@ -43,8 +45,9 @@ def as_dict(given: Any, policy: str | None = None) -> dict[str, Any]:
 
 def sentences(config: Any) -> Iterator[str]:
     """One for each policy that there is not, and each key in which policies may not differ."""
-    policies = _modules(config)
-    for module_id, overrides in by_module(config).items():
+    given = by_module(config)
+    policies = _modules(config) if given else []
+    for module_id, overrides in given.items():
         if module_id not in policies:
             yield (
                 f"`{NAME}` names {shown(module_id)}; allowed: {shown(sorted(policies))}."
@@ -87,7 +90,7 @@ def check_values(config: Any) -> None:
 def _modules(config: Any) -> list[str]:
     """All ids that may be named: policies, and replicas of them."""
     policies = list(config.policies)
-    if is_integer(config.replicas) and config.replicas > 1:
+    if is_integer(config.replicas) and 1 < config.replicas <= MOST_COPIES:
         policies += [replica_id(p, r) for r in range(config.replicas) for p in config.policies]
     return policies
 

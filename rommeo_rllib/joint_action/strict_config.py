@@ -15,25 +15,20 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
 from typing_extensions import Self
 
-from rommeo_rllib.joint_action import ledger, model_settings, other_algorithms, per_policy
-from rommeo_rllib.joint_action.checks import (
-    check,
-    check_at_least_0,
-    check_choice,
-    check_count,
-    check_flag,
-    check_positive,
-    is_integer,
+from rommeo_rllib.joint_action import (
+    ledger,
+    model_settings,
+    other_algorithms,
+    per_policy,
+    rllib_values,
 )
+from rommeo_rllib.joint_action.checks import check, is_integer
 from rommeo_rllib.joint_action.refusals import refuse_what_has_no_effect
 from rommeo_rllib.naming import reject_unknown_keys
 from rommeo_rllib.schedules import is_finite_number
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided
-
-GREATEST_SEED = 2**32 - 1
-"""Environments take no greater one."""
 
 
 class StrictConfig(AlgorithmConfig):
@@ -112,9 +107,11 @@ class StrictConfig(AlgorithmConfig):
         self._follow_training_intensity()
         # They may have been made before other settings changed.
         self._per_module_overrides.clear()
+        rllib_values.check_containers(self)
         refuse_what_has_no_effect(self)
         self.check_values()
         per_policy.check_values(self)
+        self._check_evaluation()
         super().validate()
 
     def settings_in_vain(self) -> Iterator[str]:
@@ -123,20 +120,7 @@ class StrictConfig(AlgorithmConfig):
 
     def check_values(self) -> None:
         """Checks every value by itself; raises a ValueError that names it and what is allowed."""
-        gamma = self.gamma
-        check("gamma", gamma, is_finite_number(gamma) and 0 <= gamma <= 1, "a number in [0, 1]")
-        check_positive(self, "grad_clip", none=True)
-        check_choice(self, "grad_clip_by", ("value", "norm", "global_norm"))
-        check_choice(self, "batch_mode", ("truncate_episodes", "complete_episodes"))
-        check_flag(self, "explore")
-        check_count(self, *_AT_LEAST_1)
-        check_count(self, *_AT_LEAST_0, least=0)
-        check_count(self, *_AT_LEAST_0_OR_NONE, least=0, none=True)
-        check_count(self, "seed", least=0, most=GREATEST_SEED, none=True)
-        check_at_least_0(self, *_RESOURCES)
-        check_at_least_0(self, *_SECONDS, none=True)
-        if self.rollout_fragment_length != "auto":
-            check_count(self, "rollout_fragment_length")
+        rllib_values.check_values(self)
         intensity = self._training_intensity.get("is", 1.0)
         is_right = is_finite_number(intensity) and intensity > 0
         check("training_intensity", intensity, is_right, "a finite number above 0, or None")
@@ -250,6 +234,19 @@ class StrictConfig(AlgorithmConfig):
                 setattr(self, name, value)
         return self
 
+    def _check_evaluation(self) -> None:
+        """Checks what an evaluation has otherwise, which RLlib reads when it begins."""
+        if self.in_evaluation or not isinstance(self.evaluation_config, Mapping):
+            return
+        # What follows from the number of env runners is RLlib's, and checked by it.
+        own = self.copy(copy_frozen=False)
+        try:
+            own.update_from_dict(dict(self.evaluation_config))
+            own._reject_unknown_attributes()
+            own.check_values()
+        except ValueError as error:
+            raise ValueError(f"`evaluation_config`: {error}") from error
+
     def _reject_unknown_attributes(self) -> None:
         # RLlib sets whatever a config dict holds; a misspelt key would go unnoticed.
         # "class" is what RLlib leaves behind when it copies a configuration by its state.
@@ -260,24 +257,3 @@ class StrictConfig(AlgorithmConfig):
             given.remove(key)
             self._take_or_note(key, self.__dict__.pop(key))
         reject_unknown_keys(given, known.difference(ledger.REFUSED), "config")
-
-
-_AT_LEAST_1 = (
-    "episode_lookback_horizon",
-    "metrics_num_episodes_for_smoothing",
-    "num_envs_per_env_runner",
-    "train_batch_size_per_learner",
-)
-_AT_LEAST_0 = ("evaluation_num_env_runners", "num_env_runners", "num_learners")
-_AT_LEAST_0_OR_NONE = (
-    "evaluation_interval",
-    "min_sample_timesteps_per_iteration",
-    "min_train_timesteps_per_iteration",
-)
-_RESOURCES = (
-    "num_cpus_for_main_process",
-    "num_cpus_per_env_runner",
-    "num_gpus_per_env_runner",
-    "num_gpus_per_learner",
-)
-_SECONDS = ("evaluation_sample_timeout_s", "min_time_s_per_iteration", "sample_timeout_s")

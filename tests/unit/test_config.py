@@ -100,7 +100,9 @@ BAD_VALUES += [
     for bad in ("False", 0, None)
 ]
 BAD_VALUES += [("max_sampling_lag", bad) for bad in (-1, 1.5, True)]
-BAD_VALUES += [("replicas", bad) for bad in (0, 1.5, True)]
+BAD_VALUES += [("replicas", bad) for bad in (0, 1.5, True, 10**9)]
+BAD_VALUES += [("opponent_groups", bad) for bad in (1, ["agent_0"], {"agent_0": 1})]
+BAD_VALUES += [("tau", 10**5000)]
 BAD_VALUES += [("replay_capacity", bad) for bad in (0, -5, 10.0, True)]
 BAD_VALUES += [("train_batch_size_per_learner", bad) for bad in (0, -1, 0.5)]
 BAD_VALUES += [("num_steps_sampled_before_learning_starts", bad) for bad in (-1, 2.5)]
@@ -160,6 +162,43 @@ RLLIBS_BAD_VALUES = [
     ("sample_timeout_s", math.nan),
     ("seed", 2**32),
     ("seed", 0.5),
+    ("algo_class", "ROMMEOAC"),
+    ("algorithm_config_overrides_per_module", ""),
+    ("callbacks_class", 1),
+    ("callbacks_on_episode_end", "text"),
+    ("custom_evaluation_function", True),
+    ("custom_resources_per_env_runner", {"gpu": math.nan}),
+    ("delay_between_env_runner_restarts_s", None),
+    ("env", 3),
+    ("env_config", 3),
+    ("evaluation_config", 3),
+    ("evaluation_config", {"gamma": True}),
+    ("evaluation_config", {"explore": "no"}),
+    ("evaluation_duration", True),
+    ("evaluation_duration_unit", "plays"),
+    ("evaluation_error_after_n_consecutive_skips", -1),
+    ("gamma", []),
+    ("gamma", {}),
+    ("ignore_env_runner_failures", 1),
+    ("learner_config_dict", None),
+    ("local_gpu_idx", 0.5),
+    ("log_level", "LOUD"),
+    ("max_num_env_runner_restarts", math.inf),
+    ("merge_env_runner_states", 1),
+    ("num_cpus_per_learner", "all"),
+    ("num_env_runners", 10**9),
+    ("num_learners", 10**9),
+    ("placement_strategy", None),
+    ("policies", None),
+    ("policies", 1),
+    ("policies", {}),
+    ("policies", {"player_0": 1}),
+    ("policies_to_train", "player_0"),
+    ("policies_to_train", ["player_9"]),
+    ("policy_mapping_fn", None),
+    ("restart_failed_env_runners", None),
+    ("stats_cls_lookup", {}),
+    ("stats_cls_lookup", {"mean": 1}),
 ]
 
 
@@ -390,3 +429,20 @@ def test_the_papers_settings_have_its_authors_schedule_of_alpha():
         assert alpha.value(play) == pytest.approx(expected)
     assert alpha.value(10_000) == pytest.approx(0.1)
     assert config.model_config["fcnet_hiddens"] == [100, 100]
+
+
+@pytest.mark.parametrize("bad", [1, True, [1], [("fcnet_hiddens", [8])], "", b"x"])
+def test_a_model_config_is_a_dict_or_rllibs_object(bad):
+    config = make_config()
+    config._model_config = bad
+    with pytest.raises(ValueError, match=r"`model_config` is .* allowed: a dict or a DefaultModel"):
+        config.validate()
+
+
+def test_what_an_evaluation_has_otherwise_is_told_with_where_it_stands():
+    config = make_config().evaluation(evaluation_config={"batch_mode": "whole"})
+    with pytest.raises(ValueError, match=r"^`evaluation_config`: `batch_mode` is 'whole'; allowed"):
+        config.validate()
+    config.evaluation(evaluation_config={"exlpore": False})
+    with pytest.raises(ValueError, match=r"^`evaluation_config`: .*'exlpore'.*'explore'"):
+        config.validate()
