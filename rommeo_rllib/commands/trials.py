@@ -237,7 +237,16 @@ def as_json(value: Any) -> Any:
 
     Functions and classes are known by their names, objects by their contents.
     """
-    return json.loads(json.dumps(value, default=_named, sort_keys=True))
+    try:
+        return json.loads(json.dumps(value, default=_named, sort_keys=True))
+    except TypeError:  # Keys that JSON has not, or that cannot be sorted.
+        return json.loads(json.dumps(_with_text_keys(value), default=_named, sort_keys=True))
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(one) for key, one in value.items()}
+    return [_with_text_keys(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _named(value: Any) -> Any:

@@ -49,6 +49,7 @@ from rommeo_rllib.joint_action.spaces import (
     whom_each_models,
 )
 from rommeo_rllib.joint_action.strict_config import NotProvided, StrictConfig
+from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import ScheduleSpec, is_finite_number, make_schedule
 
 
@@ -190,8 +191,8 @@ class JointActionConfig(StrictConfig):
             return
         if self.max_sampling_lag and not (self.num_env_runners or self.in_evaluation):
             raise ValueError(
-                f"`max_sampling_lag` is {self.max_sampling_lag} with 0 env runners that could "
-                "sample meanwhile; allowed: 0, or `num_env_runners` of at least 1."
+                f"`max_sampling_lag` is {shown(self.max_sampling_lag)} with 0 env runners that "
+                "could sample meanwhile; allowed: 0, or `num_env_runners` of at least 1."
             )
         if self.replicas > 1 and (self.num_env_runners or self.num_learners):
             raise ValueError(

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
@@ -84,7 +85,8 @@ _CHECKED_APART = frozenset(
 def check_containers(config: Any) -> None:
     """Raises a ValueError for a container that other checks could not look into; call it first."""
     algorithm = config.algo_class
-    check("algo_class", algorithm, inspect.isclass(algorithm), "an algorithm's class")
+    is_right = inspect.isclass(algorithm) and issubclass(algorithm, Algorithm)
+    check("algo_class", algorithm, is_right, "an algorithm's class")
     for name in _TABLES:
         value = getattr(config, name)
         check(name, value, isinstance(value, Mapping), "a dict")
@@ -121,6 +123,7 @@ def check_values(config: Any) -> None:
     check_at_least_0(config, *_LIMITS, none=True)
     if config.num_cpus_per_learner != "auto":
         check_at_least_0(config, "num_cpus_per_learner")
+    _check_that_processes_have_resources(config)
     _check_count_or_auto(config, "rollout_fragment_length")
     _check_count_or_auto(config, "evaluation_duration")
     for name in sorted(ledger.HONOURED & defaults.keys() - _CHECKED_APART):
@@ -153,6 +156,28 @@ def _check_policies(config: Any) -> None:
         check(
             "policies_to_train", trained, is_right, f"a list of policies ({names_there}), or None"
         )
+
+
+def _check_that_processes_have_resources(config: Any) -> None:
+    for kind, counts in (
+        ("env_runner", ("num_env_runners", "evaluation_num_env_runners")),
+        ("learner", ("num_learners",)),
+    ):
+        name = f"num_cpus_per_{kind}"
+        given = (
+            getattr(config, name),
+            getattr(config, f"num_gpus_per_{kind}"),
+            *getattr(config, f"custom_resources_per_{kind}").values(),
+        )
+        started = [count for count in counts if getattr(config, count)]
+        if started and not any(given):
+            check(
+                name,
+                given[0],
+                False,
+                f"a number above 0, such as 0.01, since `{started[0]}` is "
+                f"{getattr(config, started[0])} and Ray Tune starts no process without a resource",
+            )
 
 
 def _check_stats(given: Mapping[str, Any], usual: Mapping[str, Any]) -> None:

@@ -24,11 +24,14 @@ from rommeo_rllib.joint_action import (
 )
 from rommeo_rllib.joint_action.checks import check, is_integer
 from rommeo_rllib.joint_action.refusals import refuse_what_has_no_effect
-from rommeo_rllib.naming import reject_unknown_keys
+from rommeo_rllib.naming import reject_unknown_keys, shown
 from rommeo_rllib.schedules import is_finite_number
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided
+
+_KEPT_AS = {"model_config": "_model_config"}
+_DICTS = ("env_config", "evaluation_config", "multiagent")
 
 
 class StrictConfig(AlgorithmConfig):
@@ -142,7 +145,13 @@ class StrictConfig(AlgorithmConfig):
         super().__setattr__(key, value)
 
     def update_from_dict(self, config_dict: dict[str, Any]) -> Self:
-        """RLlib's; settings of other algorithms go the way of `.training()`."""
+        """RLlib's; settings of other algorithms go the way of `.training()`.
+
+        Raises:
+            ValueError: for a value that RLlib cannot take up; it names the key.
+        """
+        # Where RLlib keeps what its method calls otherwise.
+        config_dict = {_KEPT_AS.get(key, key): value for key, value in config_dict.items()}
         others = {
             key: value
             for key, value in config_dict.items()
@@ -151,7 +160,11 @@ class StrictConfig(AlgorithmConfig):
             and self._translate_special_keys(key, warn_deprecated=False)
             in other_algorithms.owners()
         }
-        super().update_from_dict({k: v for k, v in config_dict.items() if k not in others})
+        own = {key: value for key, value in config_dict.items() if key not in others}
+        try:
+            super().update_from_dict(own)
+        except Exception as error:
+            raise ValueError(self._what_cannot_be_taken_up(own)) from error
         # RLlib's whole dicts hold all settings. Ours hold those that mean something: of the others
         # Tune alone puts some in, to mutate them.
         if "enable_rl_module_and_learner" not in config_dict:
@@ -185,6 +198,19 @@ class StrictConfig(AlgorithmConfig):
             if isinstance(value, int | float) and value == -1 and usual.get(name) != -1
         }
         return super().get_state() | minus_1
+
+    def _what_cannot_be_taken_up(self, given: Mapping[str, Any]) -> str:
+        for key, value in given.items():
+            trial = self.copy(copy_frozen=False)
+            try:
+                AlgorithmConfig.update_from_dict(trial, {key: value})
+            except Exception as error:
+                if key in _DICTS and not isinstance(value, Mapping):
+                    return f"`{key}` is {shown(value)}; allowed: a dict."
+                if key in ledger.REFUSED:
+                    return ledger.sentence(key, value)
+                return f"`{key}` is {shown(value)}, which RLlib cannot take up: {error}"
+        return f"RLlib cannot take up {', '.join(map(str, given))} together."
 
     def _note(self, given: Mapping[str, Any]) -> None:
         self._given = {**self._given, **given}

@@ -102,7 +102,7 @@ BAD_VALUES += [
 BAD_VALUES += [("max_sampling_lag", bad) for bad in (-1, 1.5, True)]
 BAD_VALUES += [("replicas", bad) for bad in (0, 1.5, True, 10**9)]
 BAD_VALUES += [("opponent_groups", bad) for bad in (1, ["agent_0"], {"agent_0": 1})]
-BAD_VALUES += [("tau", 10**5000)]
+BAD_VALUES += [pytest.param("tau", 10**5000, id="tau-too-long")]
 BAD_VALUES += [("replay_capacity", bad) for bad in (0, -5, 10.0, True)]
 BAD_VALUES += [("train_batch_size_per_learner", bad) for bad in (0, -1, 0.5)]
 BAD_VALUES += [("num_steps_sampled_before_learning_starts", bad) for bad in (-1, 2.5)]
@@ -163,6 +163,7 @@ RLLIBS_BAD_VALUES = [
     ("seed", 2**32),
     ("seed", 0.5),
     ("algo_class", "ROMMEOAC"),
+    ("algo_class", int),
     ("algorithm_config_overrides_per_module", ""),
     ("callbacks_class", 1),
     ("callbacks_on_episode_end", "text"),
@@ -204,9 +205,29 @@ RLLIBS_BAD_VALUES = [
 
 @pytest.mark.parametrize(("name", "bad"), RLLIBS_BAD_VALUES)
 def test_a_bad_value_of_rllibs_own_settings_names_its_field(name, bad):
-    config = make_config().update_from_dict({name: bad})
     with pytest.raises(ValueError, match=f"`{name}"):
-        config.validate()
+        make_config().update_from_dict({name: bad}).validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("env_config", 3, "`env_config` is 3; allowed: a dict"),
+        ("evaluation_config", [], r"`evaluation_config` is \[\]; allowed: a dict"),
+        ("multiagent", None, "`multiagent` is None; allowed: a dict"),
+        ("callbacks_class", "text", "`callbacks_class` is 'text', which RLlib cannot take up: "),
+        ("optimizer", 3, "`optimizer` is 3; all networks are trained by Adam: leave it out"),
+        ("evaluation_num_episodes", 3, "`evaluation_num_episodes` is 3; RLlib's old API stack"),
+    ],
+)
+def test_what_rllib_cannot_take_up_from_a_dict_is_told_with_its_key(name, bad, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_config().update_from_dict({"gamma": 0.5, name: bad})
+
+
+def test_a_dict_may_call_the_model_config_as_its_method_does():
+    config = make_config().update_from_dict({"model_config": {"fcnet_hiddens": [8]}})
+    assert config.model_config["fcnet_hiddens"] == [8]
 
 
 @pytest.mark.parametrize(
@@ -446,3 +467,35 @@ def test_what_an_evaluation_has_otherwise_is_told_with_where_it_stands():
     config.evaluation(evaluation_config={"exlpore": False})
     with pytest.raises(ValueError, match=r"^`evaluation_config`: .*'exlpore'.*'explore'"):
         config.validate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"num_env_runners": 1, "num_cpus_per_env_runner": 0}, "num_cpus_per_env_runner"),
+        (
+            {"evaluation_num_env_runners": 2, "num_cpus_per_env_runner": 0},
+            "num_cpus_per_env_runner",
+        ),
+        ({"num_learners": 2, "num_cpus_per_learner": 0}, "num_cpus_per_learner"),
+    ],
+)
+def test_a_process_without_any_resource_is_refused(settings, name):
+    with pytest.raises(ValueError, match=f"^`{name}` is 0; allowed: .* no process without a resou"):
+        make_config().update_from_dict(settings).validate()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_env_runners": 0, "num_cpus_per_env_runner": 0},
+        {"num_env_runners": 1, "num_cpus_per_env_runner": 0.01},
+        {
+            "num_env_runners": 1,
+            "num_cpus_per_env_runner": 0,
+            "custom_resources_per_env_runner": {"games": 1},
+        },
+    ],
+)
+def test_a_process_with_any_resource_is_allowed(settings):
+    make_config().update_from_dict(settings).validate()

@@ -287,3 +287,14 @@ def test_a_file_of_trials_that_leads_out_of_its_folder_is_refused(changed, tmp_p
     file.write_text(json.dumps(content))
     with pytest.raises(CommandError, match="is damaged"):
         Ledger.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({1: 2, "a": 3}, {"1": 2, "a": 3}),
+        ({"a": [{(1, 2): None}]}, {"a": [{"(1, 2)": None}]}),
+    ],
+)
+def test_keys_that_json_has_not_are_written_as_texts(value, said):
+    assert as_json(value) == said
