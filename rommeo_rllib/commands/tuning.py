@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from rommeo_rllib.commands.about import About, write_about
-from rommeo_rllib.commands.errors import Terminated
+from rommeo_rllib.commands.errors import CommandError, Terminated
 from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.resuming import agreed, known
@@ -353,15 +353,37 @@ def tunes_errors_told() -> Iterator[None]:
     """Within it Tune's errors are told in a line each, but for those of trials.
 
     Trials' own stand in the file of trials and beside their results.
+
+    Raises:
+        CommandError: if Tune itself fails; it names the first cause, since Tune's tidying up may
+            fail thereafter. An error of ours, an OSError and an interrupt come as they are.
     """
     logger, handler = logging.getLogger("ray.tune"), _OneLine()
     before, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
         yield
+    except Exception as error:
+        raise _first_cause(error) from error
     finally:
         logger.removeHandler(handler)
         logger.propagate = before
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What is told in place of an error: what it was raised from, or while that was handled."""
+    seen = [error]
+    while not isinstance(seen[-1], CommandError):
+        last = seen[-1]
+        earlier = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if earlier is None or earlier in seen:
+            break
+        seen.append(earlier)
+    first = seen[-1]
+    if isinstance(first, CommandError | OSError) or not isinstance(first, Exception):
+        return first
+    said = " ".join(str(first).split()) or "no reason is given"
+    return CommandError(f"Ray Tune could not run the trials: {type(first).__name__}: {said}")
 
 
 class _OneLine(logging.Handler):
