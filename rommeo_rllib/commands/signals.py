@@ -43,23 +43,41 @@ def handled_by(handler: Callable[[int, Any], object]) -> Iterator[None]:
         _set(before)
 
 
-def out_of_reach(work: Callable[[], object]) -> None:
-    """Does some work that signals must not cut short, then obeys them; a second one ends at once.
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Within it signals wait; afterwards the first is obeyed. A second one ends at once.
 
-    It is done in another thread: Ray takes our handlers away when it ends, and only the main thread
-    can put them back.
+    Raised in the midst of Ray's code, an exception could be lost.
+
+    Yields:
+        what takes our signals back, for when Ray has taken them away.
     """
-    before = _handlers()
-    if not before:
-        work()
-        return
-    caught: list[int] = []
+    before, caught = _handlers(), []
 
     def note(number: int, _: Any) -> None:
         if caught:
             end_at_once(number)
         caught.append(number)
+        with contextlib.suppress(OSError):
+            os.write(1, b"Stopping ... (once more: at once)\n")
 
+    def take() -> None:
+        _set(dict.fromkeys(before, note))
+
+    take()
+    try:
+        yield take
+    finally:
+        _set(before)
+        if caught:
+            raise_interrupt(caught[0])
+
+
+def out_of_reach(work: Callable[[], object]) -> None:
+    """Does in another thread what takes our signals away, and holds them back meanwhile.
+
+    Only the main thread can take them back while it is under way.
+    """
     failed: list[BaseException] = []
 
     def do() -> None:
@@ -68,17 +86,12 @@ def out_of_reach(work: Callable[[], object]) -> None:
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=do, daemon=True)
-    try:
-        _set(dict.fromkeys(before, note))
+    with held_back() as take:
+        thread = threading.Thread(target=do, daemon=True)
         thread.start()
         while thread.is_alive():
-            _set(dict.fromkeys(before, note))
+            take()
             thread.join(_LOOK_AGAIN)
-    finally:
-        _set(before)
-    if caught:
-        raise_interrupt(caught[0])
     if failed:
         raise failed[0]
 

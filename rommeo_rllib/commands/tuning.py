@@ -5,26 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 from rich.console import Console
 
 from rommeo_rllib.commands.about import About, write_about
-from rommeo_rllib.commands.errors import CommandError, Terminated
+from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.resuming import agreed, known
-from rommeo_rllib.commands.signals import (
-    end_at_once,
-    handled_by,
-    out_of_reach,
-    raise_interrupt,
-)
+from rommeo_rllib.commands.signals import end_at_once, handled_by, held_back, out_of_reach
 from rommeo_rllib.commands.trials import Ledger, Results, Trial, as_json, has_ended, read_result
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
@@ -72,19 +67,14 @@ def quiet_ray() -> Iterator[None]:
 def _start_ray() -> None:
     import ray
 
-    try:
-        with handled_by(raise_interrupt):
-            ray.init(
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": _QUIET_WORKER},
-            )
-    except SystemExit as end:
-        # What Ray's handler of SIGTERM does while Ray starts.
-        if end.code == signal.SIGTERM:
-            raise Terminated from None
-        raise
+    # In the main thread Ray handles SIGTERM by an exit in the midst of its start.
+    with held_back(), patch.object(ray._private.utils, "set_sigterm_handler"):
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": _QUIET_WORKER},
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from rommeo_rllib.commands.errors import Terminated
-from rommeo_rllib.commands.signals import handled_by, raise_interrupt
+from rommeo_rllib.commands.signals import handled_by, out_of_reach, raise_interrupt
 from rommeo_rllib.commands.tuning import quiet_ray
 
 ENDINGS = [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
@@ -96,30 +96,30 @@ def test_a_second_signal_while_ray_ends_ends_the_command_at_once():
     assert found == (143, "rommeo: terminated.\n")
 
 
-def test_what_work_out_of_reach_raises_is_raised(monkeypatch):
-    from rommeo_rllib.commands.signals import out_of_reach
-
+def test_what_work_out_of_reach_raises_is_raised():
     with pytest.raises(ZeroDivisionError):
         out_of_reach(lambda: 1 / 0)
 
 
-def test_a_signal_while_ray_starts_ends_it_and_leaves_our_handlers(monkeypatch):
+def test_a_signal_while_ray_starts_waits_for_its_start_and_then_ends_it(monkeypatch):
+    done = []
+
     def ray_exits(number: int, _: Any) -> NoReturn:
         sys.exit(number)
 
     def start(**_: Any) -> None:
-        signal.signal(signal.SIGTERM, ray_exits)
+        ray._private.utils.set_sigterm_handler(ray_exits)
         signal.raise_signal(signal.SIGTERM)
+        done.append("started")
 
-    ended = []
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", start)
-    monkeypatch.setattr(ray, "shutdown", lambda: ended.append(True))
+    monkeypatch.setattr(ray, "shutdown", lambda: done.append("ended"))
     with handled_by(raise_interrupt):
         with pytest.raises(Terminated), quiet_ray():
             pass
         assert signal.getsignal(signal.SIGTERM) is raise_interrupt
-    assert ended == [True]
+    assert done == ["started", "ended"]
 
 
 def test_a_signal_that_the_shell_has_us_ignore_stays_ignored():
