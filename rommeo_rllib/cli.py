@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import rommeo_rllib
 from rommeo_rllib.commands.about import called_with
 from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
-from rommeo_rllib.commands.errors import CommandError, Interrupted, Terminated
+from rommeo_rllib.commands.errors import CommandError, Interrupted, Terminated, one_line
 from rommeo_rllib.commands.evaluate import Evaluate
 from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
@@ -45,6 +46,10 @@ _PIPE_CLOSED = 141
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; ends with status 1 on failure and 2 on misuse."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal may lack the letters of somebody's names.
+            stream.reconfigure(errors="backslashreplace")
     errors = PlainConsole(stderr=True)
     try:
         with called_with(arguments), handled_by(raise_interrupt):
@@ -75,6 +80,7 @@ def _run(arguments: Sequence[str], console: Console) -> None:
 
 
 def _end(errors: Console, message: str, status: int) -> NoReturn:
+    message = " ".join(map(str.strip, message.splitlines())) if "\n" in message else message
     message = message.removeprefix("rommeo: ")
     start = "" if message.startswith("rommeo ") else "rommeo: "
     errors.print(f"{start}{message}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -87,6 +93,10 @@ def _unexpected(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         hint = "" if isinstance(error, FileNotFoundError) else " Choose another place, or free it."
         return f"{where}{error.strerror}.{hint}"
+    if isinstance(error, ImportError):
+        return f"{one_line(error)}. Install what is missing: pip install rommeo-rllib."
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; ask for less at once, or use another machine."
     first = next(iter(str(error).strip().splitlines()), "")
     return (
         f"unexpected {type(error).__name__}: {first} "

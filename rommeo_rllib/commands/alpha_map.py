@@ -11,6 +11,7 @@ from rich.console import Console
 
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.folders import write_whole
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.sweep_figures import write_pictures
 from rommeo_rllib.commands.sweep_results import Outcome, print_table
@@ -31,6 +32,7 @@ INITIAL = (1.0, 3.0, 10.0, 30.0, 100.0)
 DECAY_STEPS = (50, 125, 250, 500)
 FINAL = 0.1
 SOLVED_ABOVE = 9.0
+_MOST_SEEDS = options.MOST_TRIALS // (len(CONSTANTS) + len(INITIAL) * len(DECAY_STEPS))
 
 
 def _before(file: Path) -> dict[str, Any]:
@@ -81,7 +83,7 @@ class AlphaMap:
                         "command": self._command(name, surface),
                         "settings": [outcome.row() for outcome in outcomes],
                     }
-                    file.write_text(json.dumps(report, indent=1) + "\n")
+                    write_whole(file, json.dumps(report, indent=1) + "\n")
         console.print(f"Written: {file}", soft_wrap=True)
 
     def _map(self, name: str, surface: str, out: Path, console: Console) -> list[Outcome]:
@@ -126,11 +128,16 @@ class AlphaMap:
         )
 
     def _check(self) -> None:
-        options.require_counts(self, "seeds", "stop_steps")
+        options.require_counts(self, "seeds", most=_MOST_SEEDS)
+        options.require_counts(self, "stop_steps")
+        options.require_writable_folder("--out", self.out)
         for option, given, allowed in (
             ("--settings", self.settings, CONFIGURATIONS),
             ("--surfaces", self.surfaces, SURFACES),
         ):
+            if not given:
+                raise UsageError(f"{option}: which? Allowed: {', '.join(allowed)}.")
+            options.require_different(option, given)
             for one in given:
                 if one not in allowed:
                     raise UsageError(unknown_name_message(option, one, list(allowed)))

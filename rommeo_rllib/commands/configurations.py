@@ -5,26 +5,32 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import importlib.machinery
 import importlib.util
 import pkgutil
 import traceback
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rommeo_rllib import tuned_configs
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.errors import UsageError, one_line
+from rommeo_rllib.commands.options import is_file, is_folder
 from rommeo_rllib.commands.trials import as_json
-from rommeo_rllib.commands.tuning import import_ray_quietly
-from rommeo_rllib.naming import did_you_mean
+from rommeo_rllib.commands.tuning import ENV_STEPS, import_ray_quietly
+from rommeo_rllib.naming import did_you_mean, shown
+from rommeo_rllib.schedules import is_finite_number
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 # What users write on the left is a method's argument; on the right is where RLlib keeps it.
 _ALIASES = {"model_config": "_model_config"}
+# What RLlib itself fills in.
+_RLLIBS_OWN = ("algo_class", "in_evaluation", "simple_optimizer")
 
 
 @dataclass
@@ -61,24 +67,66 @@ def load(name_or_file: str) -> Configuration:
                 f"{name_or_file} has no `{attribute}`; a configuration is a Python file with "
                 "`config` (an AlgorithmConfig) and `stop` (a dict)."
             )
-    if not hasattr(module.config, "algo_class"):
-        raise UsageError(
-            f"{name_or_file}: `config` is a {type(module.config).__name__}; allowed: an "
-            "AlgorithmConfig."
-        )
+    _check_config(module.config, name_or_file)
+    check_stop(module.stop, name_or_file)
     config = module.config.copy(copy_frozen=False)
     return Configuration(Path(name_or_file).with_suffix("").as_posix(), config, dict(module.stop))
 
 
-def _told(error: Exception, path: Path) -> str:
+def _check_config(config: Any, file: str) -> None:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    if not isinstance(config, AlgorithmConfig):
+        given = f"the class {config.__name__}" if isinstance(config, type) else ""
+        raise UsageError(
+            f"{file}: `config` is {given or f'a {type(config).__name__}'}; allowed: an "
+            "AlgorithmConfig, such as ROMMEOACConfig()."
+        )
+    if config.algo_class is None:
+        raise UsageError(
+            f"{file}: `config` is a {type(config).__name__} of no algorithm; allowed: that of one, "
+            "such as ROMMEOACConfig()."
+        )
+
+
+def check_stop(stop: Any, file: str) -> None:
+    """Raises a UsageError unless `stop` is a dict from paths of results to numbers."""
+    if not isinstance(stop, Mapping):
+        raise UsageError(
+            f"{file}: `stop` is {shown(stop)}; allowed: a dict, such as {{{ENV_STEPS!r}: 5000}}."
+        )
+    for key, value in stop.items():
+        if not isinstance(key, str) or not key:
+            raise UsageError(
+                f"{file}: `stop` has the key {shown(key)}; allowed: paths of results, such as "
+                f"{ENV_STEPS!r} or 'env_runners/episode_return_mean'."
+            )
+        if isinstance(value, Mapping) and value:
+            raise UsageError(
+                f"{file}: `stop` has a dict at {key!r}; give its path in one, such as "
+                f"'{key}/{next(iter(value))}'."
+            )
+        is_count = key in (ENV_STEPS, "training_iteration")
+        if not is_finite_number(value) or (is_count and value < 1):
+            allowed = "a number of at least 1" if is_count else "a finite number"
+            raise UsageError(f"{file}: `stop[{key!r}]` is {shown(value)}; allowed: {allowed}.")
+
+
+def _told(error: BaseException, path: Path) -> str:
     """What went wrong in somebody's file, and in which of its lines."""
     lines = [
         step.lineno
         for step in traceback.extract_tb(error.__traceback__)
         if step.filename.endswith(str(path))
     ]
-    where = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-    return f"{path}, line {where}: {type(error).__name__}: {error}"
+    line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    where = f"{path}, line {line}" if line else str(path)
+    if isinstance(error, SystemExit):
+        return f"{where}: the file ends the program (SystemExit: {error}); let it only set values."
+    hint = ""
+    if isinstance(error, ModuleNotFoundError):
+        hint = " Install what it needs, or run the command where Python finds it."
+    return f"{where}: {one_line(error)}.{hint}"
 
 
 def is_tabular(module: ModuleType) -> bool:
@@ -99,12 +147,100 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
         inner = path.split(".")[1:]
         attribute = attribute_of(config, path, f"--set {setting}")
         current, value = getattr(config, attribute), literal(text)
-        # "auto" is a value of several keys that else take numbers.
-        is_text = isinstance(value, str) and value != "auto"
-        if is_text and isinstance(current, int | float) and not inner:
+        if not inner and not _is_of_kind(value, current):
             allowed = "True or False" if isinstance(current, bool) else "a number"
             raise UsageError(f"--set {setting}: allowed: {allowed}, such as {current!r}.")
         setattr(config, attribute, replaced(current, inner, value, f"--set {setting}"))
+
+
+def _is_of_kind(value: Any, current: Any) -> bool:
+    """Whether a value can stand where a number or a flag does; containers may be schedules."""
+    if isinstance(current, bool):
+        return not isinstance(value, int | float | str) or isinstance(value, bool)
+    if isinstance(current, int | float):
+        # "auto" is a value of several keys that else take numbers.
+        is_scalar = isinstance(value, int | float | complex | str | bytes)
+        return not is_scalar or value == "auto" or is_finite_number(value)
+    return True
+
+
+def validate(config: AlgorithmConfig, settings: Iterable[str] = ()) -> None:
+    """Checks a configuration before anything is begun.
+
+    Args:
+        config: the configuration, with the settings.
+        settings: what the command line has set, for the message.
+
+    Raises:
+        UsageError: if it cannot be used.
+    """
+    _check_environment(config.env)
+    try:
+        config.validate()
+        _make_game(config)
+    except ValueError as error:
+        raise UsageError(_without_rllibs_advice(str(error))) from error
+    except Exception as error:
+        said = ", ".join(f"--set {setting}" for setting in settings)
+        where = f"{said}: this" if said else "The configuration"
+        raise UsageError(
+            f"{where} cannot be used ({one_line(error)}); allowed: values of the kind that the "
+            "default is of, see RLlib's AlgorithmConfig."
+        ) from error
+
+
+def validate_game(config: AlgorithmConfig) -> None:
+    """Checks what a game is played by without training.
+
+    Raises:
+        UsageError: if there is no such game, or not with these settings.
+    """
+    from rommeo_rllib.joint_action.strict_config import StrictConfig
+
+    _check_environment(config.env)
+    try:
+        if isinstance(config, StrictConfig):
+            config.check_values()
+        _make_game(config)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _make_game(config: AlgorithmConfig) -> None:
+    """Makes a game of this package, whose settings say nothing before; others' may be costly."""
+    from rommeo_rllib import envs
+
+    if isinstance(config.env, str) and config.env in envs.GAMES:
+        try:
+            envs.make(config.env, **config.env_config).close()
+        except TypeError as error:
+            said = str(error).split("() ")[-1]
+            raise ValueError(f"`env_config` of {config.env}: {said}.") from error
+
+
+def _without_rllibs_advice(message: str) -> str:
+    """RLlib advises to switch its checks off, whatever is wrong."""
+    return message.split("\nTo suppress all validation errors")[0].strip()
+
+
+def _check_environment(env: Any) -> None:
+    """Raises a UsageError if there is no environment, or none of that name."""
+    import gymnasium as gym
+    from ray.tune.registry import ENV_CREATOR, _global_registry
+
+    from rommeo_rllib.envs import GAMES
+
+    if env is None:
+        raise UsageError("The configuration has no environment: call `.environment(...)`.")
+    # RLlib also takes Gymnasium's names, and a module's with its class.
+    if not isinstance(env, str) or _global_registry.contains(ENV_CREATOR, env):
+        return
+    if env in gym.registry or ":" in env or "." in env:
+        return
+    raise UsageError(
+        f"`env` is {shown(env)}, and nobody has registered it.{did_you_mean(env, GAMES)} Allowed: "
+        f"{', '.join(sorted(GAMES))}, or a name given to ray.tune.register_env."
+    )
 
 
 def settings_of(config: AlgorithmConfig) -> dict[str, Any]:
@@ -125,7 +261,7 @@ def split_setting(option: str, text: str) -> tuple[str, str]:
         UsageError: if the text has another form.
     """
     path, separator, value = text.partition("=")
-    if not separator or not path:
+    if not separator or not all(path.split(".")):
         raise UsageError(f"{option} {text}: expected key=value, for example alpha=0.5.")
     return path, value
 
@@ -145,7 +281,7 @@ def attribute_of(config: AlgorithmConfig, path: str, said: str) -> str:
 
 def _keys(config: AlgorithmConfig) -> list[str]:
     """What may be set: attributes, and properties that keep their value in one."""
-    names = vars(config)
+    names = [name for name in vars(config) if name not in _RLLIBS_OWN]
     properties = (name.removeprefix("_") for name in names if name.startswith("_"))
     return [
         *(name for name in names if not name.startswith("_")),
@@ -172,33 +308,58 @@ def replaced(current: Any, path: list[str], value: Any, said: str) -> Any:
 def literal(text: str) -> Any:
     """A Python literal, or else the text itself."""
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        # Python warns of literals such as "\d" or "1is".
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
 def import_file(name_or_file: str) -> ModuleType:
     """The module of a configuration; raises a UsageError if there is none of that name."""
     if name_or_file.endswith(".py"):
-        path = Path(name_or_file)
-        if not path.is_file():
-            raise UsageError(f"There is no file {name_or_file}.")
-        import_ray_quietly()
-        spec = importlib.util.spec_from_file_location(f"rommeo_configuration_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise UsageError(_told(error, path)) from error
-        return module
+        return run_file(name_or_file)
     known = names()
     if name_or_file not in known:
         hint = did_you_mean(name_or_file, known)
         raise UsageError(
-            f"There is no configuration {name_or_file!r}.{hint} `rommeo` lists those that there "
-            "are; or give a Python file."
+            f"There is no configuration {shown(name_or_file)}.{hint} `rommeo` lists those that "
+            "there are; or give a Python file."
         )
     import_ray_quietly()
-    return importlib.import_module(f"{tuned_configs.__name__}.{name_or_file.replace('/', '.')}")
+    name = f"{tuned_configs.__name__}.{name_or_file.replace('/', '.')}"
+    return _imported(lambda: importlib.import_module(name), Path(name_or_file))
+
+
+def run_file(file: str) -> ModuleType:
+    """The module of a Python file, run.
+
+    Raises:
+        UsageError: if there is none, or it raises anything but an interrupt: it names the line.
+    """
+    path = Path(file)
+    if is_folder(path):
+        raise UsageError(f"{file} is a folder; allowed: a Python file.")
+    if not is_file(path):
+        raise UsageError(f"There is no file {file}.")
+    import_ray_quietly()
+    loader = importlib.machinery.SourceFileLoader(f"rommeo_configuration_{path.stem}", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+
+    def run() -> ModuleType:
+        loader.exec_module(module)
+        return module
+
+    return _imported(run, path)
+
+
+def _imported(load: Callable[[], ModuleType], path: Path) -> ModuleType:
+    try:
+        return load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UsageError(_told(error, path)) from error

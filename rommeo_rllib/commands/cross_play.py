@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rommeo_rllib.commands import configurations, options
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.evaluate import told
 from rommeo_rllib.commands.train import write_rows
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.cross_play_figure import plot_cross_play
@@ -63,22 +64,26 @@ class CrossPlay:
         """Plays all pairs, then reports."""
         if len(self.checkpoints) < 2:
             raise UsageError(f"{len(self.checkpoints)} checkpoints: allowed: at least 2.")
+        for checkpoint in self.checkpoints:
+            options.expanded("CHECKPOINT", Path(checkpoint))
         options.require_counts(self, "episodes")
         options.require_seed(self.seed)
+        options.require_writable("--picture", self.picture, ".png")
+        options.require_writable("--picture", self.picture.with_suffix(".svg"))
+        options.require_writable("--json", self.json)
         import_ray_quietly()
         if self.load is not None:
-            configurations.import_file(str(self.load))
-        try:
+            configurations.run_file(str(self.load))
+        with told("A match", self.trust):
             matrix = [
                 [self._play(row, column) for column in self.checkpoints] for row in self.checkpoints
             ]
-        except ValueError as error:
-            raise UsageError(str(error)) from error
         names = [str(number) for number in range(1, len(self.checkpoints) + 1)]
         _print_table(matrix, names, self.checkpoints, console)
         values = np.array([[cell.value for cell in row] for row in matrix])
         figure = plot_cross_play(values, names)
-        pictures = save(figure, self.picture.parent, self.picture.stem)
+        picture = self.picture.expanduser()
+        pictures = save(figure, picture.parent, picture.stem)
         console.print(f"Picture: {pictures[0]}", soft_wrap=True)
         if self.json is not None:
             write_rows(self.json, self._rows(matrix))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+_LONGEST = 300  # Characters.
+
 
 class CommandError(Exception):
     """A failure that is told in one line; the command ends with exit status 1.
@@ -33,6 +35,16 @@ class Interrupted(CommandError):
         name = "interrupted" if number == signal.SIGINT else "terminated"
         super().__init__(f"{name}{f': {message}' if message else '.'}")
         self.status = 128 + number
+
+
+def one_line(error: BaseException) -> str:
+    """An error's name and message, on one line and not without end."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # Somebody's own error may fail at that, too.
+        said = ""
+    said = said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
+    return f"{type(error).__name__}: {said}".rstrip(": .")
 
 
 class Terminated(KeyboardInterrupt):

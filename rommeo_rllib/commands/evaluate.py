@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import configurations, options
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.errors import CommandError, UsageError, one_line
 from rommeo_rllib.commands.train import write_rows
 from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.naming import did_you_mean
 from rommeo_rllib.reporting.statistics import bootstrap_mean
 
 if TYPE_CHECKING:
     from rommeo_rllib.deployment.matches import Match
 
 _FRAME_MILLISECONDS = 100
+_PLAYED_BY = (
+    "disable_env_checking",
+    "env",
+    "env_config",
+    "env_time_limit_s",
+    "episode_lookback_horizon",
+)
 _WHO = tyro.conf.arg(metavar="AGENT=WHO", help_behavior_hint="(default: the checkpoint's policies)")
 
 
@@ -76,19 +86,22 @@ class Evaluate:
         """Plays, then reports."""
         options.require_counts(self, "episodes")
         options.require_seed(self.seed)
+        options.require_writable("--gif", self.gif, ".gif")
+        options.require_writable("--json", self.json)
+        _refuse_what_plays_no_part(self.set)
+        opponents = _pairs(self.opponent)
+        options.expanded("CHECKPOINT", Path(self.checkpoint))
+        for agent, who in opponents.items():
+            options.expanded(f"--opponent {agent}", Path(who))
         import_ray_quietly()
         if self.load is not None:
-            configurations.import_file(str(self.load))
+            configurations.run_file(str(self.load))
         from rommeo_rllib.deployment.matches import Stage
 
         given = None if self.config is None else configurations.load(self.config).config
-        try:
+        with told("The game", self.trust):
             stage = Stage(
-                self.checkpoint,
-                _pairs(self.opponent),
-                replica=self.replica,
-                config=given,
-                trust=self.trust,
+                self.checkpoint, opponents, replica=self.replica, config=given, trust=self.trust
             )
             if self.gif is not None:
                 stage.config.env_config = {
@@ -96,12 +109,12 @@ class Evaluate:
                     **stage.config.env_config,
                 }
             configurations.apply_settings(stage.config, self.set)
-            match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
+            configurations.validate_game(stage.config)
             if self.gif is not None:
+                # First: whether there is a picture shows before the long part.
                 recorded = stage.play(1, explore=self.explore, seed=self.seed, record=True)
                 write_gif(recorded, self.gif)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+            match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
         _print_table(match, console)
         if self.gif is not None:
             console.print(f"Picture: {self.gif}", soft_wrap=True)
@@ -113,14 +126,57 @@ class Evaluate:
             )
 
 
+def _refuse_what_plays_no_part(settings: tuple[str, ...]) -> None:
+    for setting in settings:
+        key = configurations.split_setting("--set", setting)[0].split(".")[0]
+        if key not in _PLAYED_BY:
+            raise UsageError(
+                f"--set {setting}: {key} has no effect on a game that is played without training."
+                f"{did_you_mean(key, _PLAYED_BY)} Allowed: {', '.join(_PLAYED_BY)}."
+            )
+
+
+@contextmanager
+def told(what: str, trust: bool) -> Iterator[None]:
+    """Within it what files and other people's code raise is told in a sentence.
+
+    Args:
+        what: what is done within it, for the message.
+        trust: whether objects of others may come from pickles.
+    """
+    try:
+        yield
+    except (CommandError, ImportError):
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except Exception as error:
+        where = " or what the checkpoint has pickled" if trust else ""
+        raise CommandError(
+            f"{what} failed: {one_line(error)}. Look at its environment{where}: "
+            "ROMMEO_TRACEBACK=1 rommeo ... shows where this comes from."
+        ) from error
+
+
 def write_gif(match: Match, file: Path) -> None:
-    """Writes a match's frames as a moving picture, ten a second, over and over."""
+    """Writes a match's frames as a moving picture, ten a second, over and over.
+
+    Raises:
+        ValueError: if frames are no pictures.
+    """
     from PIL import Image
 
+    wrong = [f for f in match.frames if f.dtype != np.uint8 or f.ndim != 3 or f.shape[-1] != 3]
+    if wrong:
+        raise ValueError(
+            f"The environment's render() gave an array of {wrong[0].dtype} and shape "
+            f"{wrong[0].shape}; allowed: (height, width, 3) of uint8."
+        )
+    file = file.expanduser()
     pictures = [Image.fromarray(frame) for frame in match.frames]
     file.parent.mkdir(parents=True, exist_ok=True)
     pictures[0].save(
-        file, save_all=True, append_images=pictures[1:], duration=_FRAME_MILLISECONDS, loop=0
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=_FRAME_MILLISECONDS, loop=0
     )
 
 
@@ -130,6 +186,8 @@ def _pairs(options: tuple[str, ...]) -> dict[str, str]:
         agent, separator, who = option.partition("=")
         if not separator or not agent or not who:
             raise UsageError(f"--opponent {option}: allowed: AGENT=CHECKPOINT or AGENT=random.")
+        if agent in pairs:
+            raise UsageError(f"--opponent {option}: {agent} has one already; allowed: one each.")
         pairs[agent] = who
     return pairs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -11,7 +12,9 @@ from rich.console import Console
 
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.evaluate import told
 from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.naming import shown
 
 
 @dataclass
@@ -56,6 +59,17 @@ class Export:
             )
         if any(files) and not self.policy:
             raise UsageError("Which policy? Give its id after the checkpoint.")
+        if self.policy and not any(files):
+            raise UsageError(
+                f"--bundle writes all policies, not {shown(self.policy)} alone: leave it out."
+            )
+        for option in ("program", "onnx", "weights"):
+            options.require_writable(f"--{option}", getattr(self, option))
+        given = [file.expanduser().resolve() for file in (*files, self.bundle) if file is not None]
+        options.require_different("The command", [str(file) for file in given])
+        if self.bundle is not None:
+            options.require_writable_folder("--bundle", self.bundle)
+        options.expanded("CHECKPOINT", Path(self.checkpoint))
         import_ray_quietly()
         # torch misses torchvision, which no policy needs, in a line for each of its operators.
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -64,21 +78,21 @@ class Export:
         from rommeo_rllib.deployment.export import export_onnx, export_program, save_weights
         from rommeo_rllib.deployment.player import Player, player_of
 
-        try:
+        with told("The export", self.trust):
             if self.bundle is not None:
-                copy_bundle(self.checkpoint, self.bundle)
+                copy_bundle(self.checkpoint, self.bundle.expanduser())
                 console.print(f"Written: {self.bundle}", soft_wrap=True, markup=False)
             if not any(files):
                 return
             trained = Trained(self.checkpoint, trust=self.trust)
             policy = player_of(trained, self.policy, kind=Player).policy
-        except ValueError as error:
-            raise UsageError(str(error)) from error
         for file, write in zip(files, (export_program, export_onnx, save_weights), strict=True):
             if file is not None:
-                file.parent.mkdir(parents=True, exist_ok=True)
+                path = file.expanduser()
+                path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    write(policy, file)
+                    with told("The export", self.trust):
+                        write(policy, path)
                 except ModuleNotFoundError as error:
                     raise UsageError(f"{error}: pip install 'rommeo-rllib[export]'.") from error
                 console.print(f"Written: {file}", soft_wrap=True, markup=False)

@@ -21,6 +21,7 @@ import rommeo_rllib
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.envs import ClimbingGame
+from rommeo_rllib.naming import shown
 from rommeo_rllib.reporting import tabular_figures
 from rommeo_rllib.reporting.figures import save
 from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good, success_rate
@@ -33,6 +34,7 @@ PAPER, TUNED = "the paper's settings", "tuned, equal budgets"
 _TUNED_CONFIGS = "rommeo_rllib.tuned_configs.climbing_game"
 _REWARD_WINDOW = 10
 _OPTIMUM = 11.0
+_MOST = 10**8
 
 
 @dataclass
@@ -60,7 +62,14 @@ class Figure1:
 
     def run(self, console: Console) -> None:
         """Reproduces the figure and prints its table."""
+        options.require_counts(self, "trials", "episodes", "plays")
+        if self.trials * self.episodes > _MOST:
+            raise UsageError(
+                f"--trials {shown(self.trials)} --episodes {shown(self.episodes)}: allowed: at "
+                f"most {_MOST} episodes of all trials, which are kept in memory."
+            )
         options.require_seed(self.seed)
+        options.require_writable_folder("--out", self.out)
         try:
             written = run(self, console)
         except ValueError as error:

@@ -82,10 +82,15 @@ class Figure2:
             raise_if_incomplete(grid, str(out / "trials"), "the same command")
 
     def _check(self) -> None:
-        options.require_counts(self, "seeds", "episodes")
+        options.require_counts(self, "seeds", most=options.MOST_TRIALS)
+        options.require_counts(self, "episodes")
         options.require_seed(self.seed, self.seeds)
         if self.surface not in SURFACES:
             raise UsageError(unknown_name_message("--surface", self.surface, SURFACES))
+        options.require_writable_folder("--out", self.out)
+        if not self.algorithms:
+            raise UsageError(f"--algorithms: which? Allowed: {', '.join(ALGORITHMS)}.")
+        options.require_different("--algorithms", self.algorithms)
         for name in self.algorithms:
             if name not in ALGORITHMS:
                 raise UsageError(unknown_name_message("algorithm", name, ALGORITHMS))

@@ -57,13 +57,18 @@ class Folder:
             return None
         except (OSError, RuntimeError, ValueError) as error:
             # A RuntimeError is a link that leads to itself.
-            raise CommandError(f"{self.where}/{name} cannot be read: {error}.") from error
+            raise CommandError(f"{self.where}/{name} cannot be read: {_reason(error)}.") from error
 
     def write(self, name: str, text: str) -> None:
         """Writes a file whole or not at all, whenever the process is killed."""
         if self._remote is not None:
-            with self._remote.open_output_stream(f"{self._path}/{name}") as stream:
-                stream.write(text.encode())
+            try:
+                with self._remote.open_output_stream(f"{self._path}/{name}") as stream:
+                    stream.write(text.encode())
+            except OSError as error:
+                raise CommandError(
+                    f"{self.where}/{name} cannot be written: {_reason(error)}."
+                ) from error
             return
         write_whole(Path(self.where, name), text)
 
@@ -75,7 +80,10 @@ class Folder:
         from pyarrow.fs import FileSelector
 
         selector = FileSelector(self._path, allow_not_found=True)
-        return sorted(info.base_name for info in self._remote.get_file_info(selector))
+        try:
+            return sorted(info.base_name for info in self._remote.get_file_info(selector))
+        except OSError as error:
+            raise CommandError(f"{self.where} cannot be read: {_reason(error)}.") from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -108,6 +116,8 @@ class Folder:
 
 def write_whole(file: Path, text: str) -> None:
     """Writes a text file whole or not at all; its folder is made if need be."""
+    # A link stays one.
+    file = file.expanduser().resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -125,10 +135,16 @@ def _file_system(where: str) -> tuple[Any, str]:
     from pyarrow.fs import FileSystem
 
     try:
-        return FileSystem.from_uri(where)
+        system, path = FileSystem.from_uri(where)
+        if not path:
+            raise ValueError("it names no folder")
+        return system, path
     except (pyarrow.ArrowInvalid, NotImplementedError, ValueError, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise UsageError(
-            f"--storage {where}: {reason.rstrip('.')}; allowed: a folder, or a URI such as "
+            f"--storage {where}: {_reason(error)}; allowed: a folder, or a URI such as "
             "s3://bucket/results."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

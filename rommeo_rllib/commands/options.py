@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
 from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.naming import shown
+from rommeo_rllib.schedules import is_finite_number
 
 Configuration: TypeAlias = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")
@@ -67,20 +71,41 @@ Changes: TypeAlias = Annotated[
 MOST_SEEDS = 100_000
 """Of one setting: far more than anybody trains, and few enough to be listed."""
 _GREATEST_SEED = 2**32 - 1  # Environments take no greater one.
+_GREATEST_COUNT = 10**12  # Steps and episodes of many years.
+_MOST_BYTES_IN_A_NAME = 255
+
+MOST_TRIALS = 100_000
+"""Of an experiment: each is a process's work and a folder."""
 
 
-def require_counts(command: object, *fields: str) -> None:
-    """Raises a UsageError unless these options of a command, where given, are at least 1."""
+def require_counts(command: object, *fields: str, most: int = _GREATEST_COUNT) -> None:
+    """Raises a UsageError unless these options of a command, where given, are from 1 to `most`."""
     for name in fields:
         value = getattr(command, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} {value}: allowed: at least 1.")
+        if value is not None and not 1 <= value <= most:
+            allowed = "at least 1" if value < 1 else f"at most {most}"
+            raise UsageError(f"--{name.replace('_', '-')} {shown(value)}: allowed: {allowed}.")
+
+
+def require_finite(command: object, *fields: str) -> None:
+    """Raises a UsageError unless these options of a command, where given, are finite numbers."""
+    for name in fields:
+        value = getattr(command, name)
+        if value is not None and not is_finite_number(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value}: allowed: a finite number.")
 
 
 def require_seed(seed: int, number: int = 1) -> None:
     """Raises a UsageError unless `--seed` and those that count up from it are seeds."""
     if not 0 <= seed <= _GREATEST_SEED - number + 1:
-        raise UsageError(f"--seed {seed}: allowed: 0 to {_GREATEST_SEED - number + 1}.")
+        raise UsageError(f"--seed {shown(seed)}: allowed: 0 to {_GREATEST_SEED - number + 1}.")
+
+
+def require_different(option: str, values: Sequence[Any]) -> None:
+    """Raises a UsageError if a value is given twice."""
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise UsageError(f"{option} names {shown(value)} twice; allowed: each value once.")
 
 
 def require_folder_name(name: str | None) -> None:
@@ -94,18 +119,87 @@ def require_folder_name(name: str | None) -> None:
             f"--name {name!r}: allowed: the name of a folder inside the storage, such as my_run; "
             "--storage says where that is."
         )
+    _require_short("--name", path)
 
 
-def require_writable(option: str, file: Path | None) -> None:
-    """Raises a UsageError if a file, where one is given, cannot be written."""
+def require_writable(option: str, file: Path | None, suffix: str = "") -> None:
+    """Raises a UsageError if a file, where one is given, cannot be written: it is tried.
+
+    Args:
+        option: the option that names it, for the message.
+        file: the file; nothing of it is changed, and no folder is made.
+        suffix: what its name must end with.
+    """
     if file is None:
         return
-    path = file.expanduser()
+    path = expanded(option, file)
     if path.is_dir():
         raise UsageError(f"{option} {file}: this is a folder; allowed: a file.")
-    above = path if path.exists() else path.parent
+    if not path.name.endswith(suffix):
+        raise UsageError(f"{option} {file}: allowed: a file whose name ends with {suffix}.")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option} {file}: this is a device; allowed: a file.")
+    above = path if path.exists() else _nearest_folder(path)
+    try:
+        if above == path:
+            path.open("ab").close()
+        elif above.is_dir():
+            tempfile.TemporaryFile(dir=above).close()
+        else:
+            raise NotADirectoryError(f"{above} is a file")
+    except OSError as error:
+        raise UsageError(
+            f"{option} {file}: nothing can be written to {above} ({error.strerror or error}); give "
+            "another place."
+        ) from error
+
+
+def require_writable_folder(option: str, folder: Path) -> None:
+    """Raises a UsageError if files cannot be written into a folder, which may not be there yet."""
+    if is_file(folder.expanduser()):
+        raise UsageError(f"{option} {folder}: this is a file; allowed: a folder.")
+    require_writable(option, folder / "x")
+
+
+def expanded(option: str, path: Path) -> Path:
+    """A path with the user's home in place of "~"; raises a UsageError if there can be no such."""
+    try:
+        found = path.expanduser()
+        _require_short(option, found)
+        found.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{option} {shown(str(path))}: {reason}; give another place.") from error
+    return found
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; there is none of a name that no folder can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _nearest_folder(path: Path) -> Path:
+    above = path.parent
     while not above.exists() and above != above.parent:
         above = above.parent
-    is_place = above == path or above.is_dir()
-    if not is_place or not os.access(above, os.W_OK):
-        raise UsageError(f"{option} {file}: nothing can be written to {above}; give another place.")
+    return above
+
+
+def _require_short(option: str, path: PurePath) -> None:
+    for part in path.parts:
+        if len(os.fsencode(part)) > _MOST_BYTES_IN_A_NAME:
+            raise UsageError(
+                f"{option} {shown(str(path))}: allowed: names of files and folders of at "
+                f"most {_MOST_BYTES_IN_A_NAME} bytes."
+            )

@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 
 from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.naming import did_you_mean
+from rommeo_rllib.naming import did_you_mean, printable, shown
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _RULE = re.compile(r"^(?:─+|-+)$", re.MULTILINE)
@@ -36,14 +36,36 @@ def parse(commands: Mapping[str, Any], program: str, arguments: Sequence[str]) -
         command, inner = commands[first], f"{program} {first}"
         if isinstance(command, dict):
             return parse(command, inner, arguments[1:])
+        _require_texts(inner, arguments[1:])
         return _one_line(inner, lambda: tyro.cli(command, prog=inner, args=arguments[1:]))
     if not first.startswith("-"):
-        said = f"{program}: there is no command {first!r}." if first else f"{program}: which?"
+        said = f"{program}: there is no command {shown(first)}." if first else f"{program}: which?"
         raise UsageError(
             f"{said}{did_you_mean(first, commands)} Allowed: {', '.join(commands)}; "
             f"`{program} --help` explains them."
         )
     return _one_line(program, lambda: _overview(commands, program, arguments))
+
+
+def _require_texts(program: str, arguments: Sequence[str]) -> None:
+    """Raises a UsageError for what no option can mean: nothing, and what is no text."""
+    for before, text in zip(("", *arguments), arguments, strict=False):
+        option, _, value = text.partition("=") if text.startswith("--") else ("", "", text)
+        where = option or (before if before.startswith("--") else "an argument")
+        if not value and (not option or "=" in text):
+            raise UsageError(f"{program}: {where} is empty; see `{program} --help`.")
+        if "\0" in text or not _is_unicode(text):
+            raise UsageError(
+                f"{program}: {where} is {printable(text)}; allowed: text in UTF-8, without zeros."
+            )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _overview(commands: Mapping[str, Any], program: str, arguments: Sequence[str]) -> Any:

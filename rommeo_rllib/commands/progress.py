@@ -143,8 +143,9 @@ class ProgressCallback(Callback):
 
 
 def nested(result: dict[str, Any], path: str) -> float | None:
-    """The number at `path` ("a/b/c") of a nested result, or None where there is none or NaN."""
+    """The number at `path` ("a/b/c") of a nested result, or None where there is none."""
     value: Any = result
     for key in path.split("/"):
         value = value.get(key) if isinstance(value, dict) else None
-    return None if value is None or value != value else float(value)
+    is_number = isinstance(value, int | float) and value == value
+    return float(value) if is_number else None

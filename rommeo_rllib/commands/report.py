@@ -13,7 +13,8 @@ from rich.console import Console
 
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.credentials import without_credentials
-from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.commands.folders import write_whole
 from rommeo_rllib.commands.train import reason
 from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
@@ -64,6 +65,11 @@ class Report:
 
     def run(self, console: Console) -> None:
         """Reads, then writes."""
+        if not self.results:
+            raise UsageError("Which results? Give one or more folders, such as results/.")
+        options.require_finite(self, "success_above")
+        options.require_writable("--out", self.out)
+        options.require_writable("--marl-eval", self.marl_eval)
         import_ray_quietly()
         from rommeo_rllib.commands.report_page import report_page
         from rommeo_rllib.commands.report_results import read_experiments
@@ -78,8 +84,7 @@ class Report:
                 "are damaged, or not those of `rommeo` or Ray Tune "
                 f"({type(error).__name__}: {reason(str(error))})."
             ) from error
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.out.write_text(page, encoding="utf-8")
+        write_whole(self.out, page)
         console.print(f"Written: {self.out}", soft_wrap=True)
         for experiment in experiments:
             for sentence in experiment.missing:
@@ -131,8 +136,7 @@ class Report:
             content, notes = to_marl_eval(runs)
         except ValueError as error:
             raise CommandError(f"--marl-eval: {error}") from error
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(file, json.dumps(content, allow_nan=False) + "\n")
         console.print(f"Written: {file}", soft_wrap=True)
         for note in notes:
             console.print(f"Not exported: {note}", soft_wrap=True, markup=False)

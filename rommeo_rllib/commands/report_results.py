@@ -15,6 +15,7 @@ import pandas as pd
 from rommeo_rllib.commands.about import About, read_about
 from rommeo_rllib.commands.errors import CommandError, UsageError
 from rommeo_rllib.commands.folders import Folder
+from rommeo_rllib.commands.options import is_folder
 from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.commands.sweep_results import describe, grouped
 from rommeo_rllib.commands.train import reason
@@ -93,7 +94,8 @@ def read_experiments(folders: Iterable[Path]) -> list[Experiment]:
     """
     found: dict[Path, None] = {}
     for folder in folders:
-        if not folder.is_dir():
+        folder = folder.expanduser()
+        if not is_folder(folder):
             raise UsageError(f"There is no folder {folder}.")
         files = [file for name in (TRIALS_FILE, STATE_FILES) for file in folder.rglob(name)]
         inside = sorted({file.parent.resolve() for file in files})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 
 from rommeo_rllib.commands.configurations import literal, replaced, split_setting
 from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.naming import unknown_name_message
+from rommeo_rllib.commands.options import require_different
+from rommeo_rllib.naming import shown, unknown_name_message
+from rommeo_rllib.schedules import is_finite_number
 
 Setting = dict[str, Any]
 """Values by the path of their key, such as "alpha.initial"."""
@@ -42,6 +45,9 @@ class Distribution:
         return float(min(max(value, low), high))
 
 
+_GREATEST_BOUND = 2**62
+"""NumPy draws no greater integers, and from no greater range."""
+
 _INTEGERS = ("randint", "lograndint")
 _BOUNDED = ("uniform", "loguniform", *_INTEGERS)
 DISTRIBUTIONS = (*_BOUNDED, "choice")
@@ -56,10 +62,13 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
     grids = {}
     for text in texts:
         key, values = split_setting("--grid", text)
+        _require_new(f"--grid {text}", key, grids)
         listed = literal(f"[{values}]")
         grids[key] = listed if isinstance(listed, list) else values.split(",")
         if not grids[key] or "" in grids[key]:
             raise UsageError(f"--grid {text}: expected key=value,value, ...")
+        _require_finite(f"--grid {text}", grids[key])
+        require_different(f"--grid {text}", grids[key])
     return grids
 
 
@@ -72,34 +81,65 @@ def parse_search(texts: Sequence[str]) -> dict[str, Distribution]:
     found = {}
     for text in texts:
         key, call = split_setting("--search", text)
+        _require_new(f"--search {text}", key, found)
         found[key] = _distribution(f"--search {text}", call)
     return found
 
 
+def _require_new(said: str, key: str, known: Mapping[str, Any]) -> None:
+    if key in known:
+        raise UsageError(f"{said}: {key} is given twice; allowed: each key once.")
+
+
+def _require_finite(said: str, values: Sequence[Any]) -> None:
+    for value in values:
+        if isinstance(value, float | int) and not (
+            isinstance(value, bool) or is_finite_number(value)
+        ):
+            raise UsageError(f"{said}: {shown(value)} is no value; allowed: finite numbers.")
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether this is an integer (a truth value is none)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _distribution(option: str, text: str) -> Distribution:
     try:
-        call = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call = ast.parse(text.strip(), mode="eval").body
         assert isinstance(call, ast.Call)
         assert isinstance(call.func, ast.Name)
-        name, arguments = call.func.id, tuple(ast.literal_eval(a) for a in call.args)
-    except (SyntaxError, ValueError, AssertionError) as error:
+    except (SyntaxError, ValueError, AssertionError, MemoryError, RecursionError) as error:
         raise UsageError(
             f"{option}: expected a distribution, for example alpha.initial=loguniform(1, 100)."
         ) from error
+    name = call.func.id
     if name not in DISTRIBUTIONS:
         raise UsageError(f"{option}: {unknown_name_message('distribution', name, DISTRIBUTIONS)}")
+    if call.keywords:
+        raise UsageError(f"{option}: {name} takes no names of arguments; allowed: values alone.")
+    try:
+        arguments = tuple(ast.literal_eval(argument) for argument in call.args)
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise UsageError(f"{option}: {name} takes literals, such as 0.5 or 'linear'.") from error
     if name == "choice":
         if not arguments:
             raise UsageError(f"{option}: choice needs at least one value.")
+        _require_finite(option, arguments)
+        require_different(option, arguments)
         return Distribution(name, arguments)
-    kinds = int if name in _INTEGERS else (int, float)
-    if len(arguments) != 2 or not all(isinstance(a, kinds) for a in arguments):
-        kind = "integers" if name in _INTEGERS else "numbers"
+    is_right = _is_integer if name in _INTEGERS else is_finite_number
+    if len(arguments) != 2 or not all(map(is_right, arguments)):
+        kind = "integers" if name in _INTEGERS else "finite numbers"
         raise UsageError(f"{option}: {name} takes two {kind}, the lower and the upper bound.")
     low, high = arguments
     if low >= high or (name.startswith("log") and low <= 0):
         positive = " above 0" if name.startswith("log") else ""
         raise UsageError(f"{option}: the bounds of {name} must increase{positive}.")
+    if max(abs(low), abs(high)) > _GREATEST_BOUND:
+        raise UsageError(f"{option}: allowed: bounds of at most {_GREATEST_BOUND:g}.")
     return Distribution(name, arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from rommeo_rllib.commands.train import (
     pictures_folder,
     raise_if_incomplete,
     require_name,
+    require_no_seed,
     resolved,
     write_rows,
 )
@@ -32,7 +34,12 @@ from rommeo_rllib.commands.tuning import (
     require_agreement,
     run_trials,
 )
+from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import make_alpha
+
+_POINTS = 20
+_FINAL = (0.1,)
+_KIND: tuple[Literal["linear", "exponential"], ...] = ("linear",)
 
 
 @dataclass
@@ -58,10 +65,10 @@ class Sweep:
     decay_steps: options.Ints = ()
     """Env steps (plays) after which the schedules are at their final value."""
 
-    final: tuple[float, ...] = (0.1,)
+    final: tuple[float, ...] = _FINAL
     """Final values of the schedules."""
 
-    kind: tuple[Literal["linear", "exponential"], ...] = ("linear",)
+    kind: tuple[Literal["linear", "exponential"], ...] = _KIND
     """How the schedules fall."""
 
     grid: options.Changes = field(default_factory=tuple)
@@ -71,7 +78,7 @@ class Sweep:
     """What to draw a key's values from: --search 'alpha.initial=loguniform(1, 100)'; also uniform,
     randint, lograndint and choice. May be given several times."""
 
-    points: int = 20
+    points: int = _POINTS
     """How many points to draw; with --method pbt the size of the population."""
 
     method: Literal["random", "optuna", "pbt"] = "random"
@@ -163,6 +170,11 @@ class Sweep:
 
     def _read(self) -> tuple[dict[str, list[Any]], dict[str, Distribution]]:
         """What to combine and what to draw from; raises a UsageError for what cannot be."""
+        self._require_whole_schedules()
+        options.require_counts(self, "num_samples", "points", "replicas", most=options.MOST_TRIALS)
+        options.require_counts(self, "stop_steps", "perturb_every")
+        options.require_seed(self.seed, self.num_samples)
+        options.require_finite(self, "success_above")
         grids = search_space.parse_grid(self.grid)
         search = search_space.parse_search(self.search)
         alphas = search_space.alpha_settings(
@@ -174,16 +186,19 @@ class Sweep:
             except ValueError as error:
                 raise UsageError(str(error)) from error
         if alphas:
+            if ALPHA in grids:
+                raise UsageError("--grid alpha=...: give alpha's values by --alpha alone.")
             grids = {ALPHA: alphas, **grids}
         if not grids and not search:
             raise UsageError(
                 "Nothing to sweep: give values by --alpha, by --initial and --decay-steps, by "
                 "--grid or by --search."
             )
-        options.require_counts(
-            self, "num_samples", "points", "replicas", "stop_steps", "perturb_every"
-        )
-        options.require_seed(self.seed, self.num_samples)
+        self._require_one_source(grids, search)
+        if not search and self.points != _POINTS:
+            raise UsageError(f"--points {self.points} has no effect without --search.")
+        if self.perturb_every is not None and self.method != "pbt":
+            raise UsageError(f"--perturb-every {self.perturb_every} is for --method pbt alone.")
         if self.method != "random" and (grids or not search):
             raise UsageError(f"--method {self.method} chooses values by --search, and by it alone.")
         if self.method == "pbt" and self.asha:
@@ -194,12 +209,56 @@ class Sweep:
             raise UsageError("--extend: --method pbt has a population that cannot grow.")
         return grids, search
 
+    def _require_whole_schedules(self) -> None:
+        for option in ("alpha", "initial", "decay_steps", "final", "kind"):
+            options.require_different(f"--{option.replace('_', '-')}", getattr(self, option))
+        if bool(self.initial) != bool(self.decay_steps):
+            given, missing = ("--initial", "--decay-steps")
+            if self.decay_steps:
+                given, missing = missing, given
+            raise UsageError(f"{given} needs {missing}, too: a schedule has both.")
+        if not self.initial and (self.final != _FINAL or self.kind != _KIND):
+            raise UsageError(
+                "--final and --kind are of schedules: give --initial and --decay-steps, too."
+            )
+
+    def _require_one_source(
+        self, grids: Mapping[str, list[Any]], search: Mapping[str, Distribution]
+    ) -> None:
+        """Raises a UsageError for a value that another one would replace."""
+        require_no_seed(self.set, "--set")
+        for option, keys in (("--grid", grids), ("--search", search)):
+            require_no_seed(keys, option, "replicas: --replicas")
+        for key in grids:
+            if key in search:
+                raise UsageError(f"{key} has a --grid and a --search; allowed: one of them.")
+        for setting in self.set:
+            path = setting.partition("=")[0]
+            for key in (*grids, *search):
+                if path == key or path.startswith(f"{key}."):
+                    raise UsageError(
+                        f"--set {setting} has no effect, since {key} is swept: leave it out."
+                    )
+
     def settings(
         self, grids: Mapping[str, list[Any]], search: Mapping[str, Distribution]
     ) -> list[Setting]:
         """What is tried, where that is known before anything has run."""
+        each = math.prod(map(len, grids.values()))
+        seeds = 1 if self.method == "pbt" else self.num_samples
+        trials = each * (self.points if search else 1) * seeds
+        if trials > options.MOST_TRIALS:
+            raise UsageError(
+                f"This sweep has {shown(trials)} settings and seeds; allowed: at most "
+                f"{options.MOST_TRIALS}."
+            )
         points = search_space.drawn(search, self.points, self.seed) if search else [{}]
         return [one | point for point in points for one in search_space.combined(grids)]
+
+    @property
+    def needs_metric(self) -> bool:
+        """Whether something is decided by the metric, or it was asked for."""
+        return self.metric is not None or self.method != "random" or self.asha
 
     def scheduler(self, metric: str, clock: Clock, search: Mapping[str, Distribution]) -> Any:
         """Tune's scheduler for the chosen method, or None."""

@@ -8,19 +8,28 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rommeo_rllib.commands import configurations, search_space
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands.errors import UsageError, one_line
 from rommeo_rllib.commands.search_space import Distribution, Setting
 from rommeo_rllib.commands.searching import Clock
 from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, outcomes_of
-from rommeo_rllib.commands.train import can_be_replicated, fixed_of, trials_of_seeds
+from rommeo_rllib.commands.train import (
+    can_be_replicated,
+    fixed_of,
+    require_end,
+    require_no_seed,
+    trials_of_seeds,
+)
 from rommeo_rllib.commands.trials import Results, Trial, as_json
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment
+from rommeo_rllib.naming import shown
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 
 if TYPE_CHECKING:
     from rommeo_rllib.commands.sweep import Sweep
+    from rommeo_rllib.tabular.learner import TabularLearner
 
 _TABULAR_EPISODES = 300
+_POINTS_TRIED = 20
 
 Grids = Mapping[str, list[Any]]
 Search = Mapping[str, Distribution]
@@ -51,18 +60,26 @@ class AlgorithmPlan:
         self._sweep, self._search = sweep, search
         configuration = configurations.load(sweep.configuration)
         self._config, self._stop = configuration.config, configuration.stop
+        self._config.evaluation(evaluation_interval=None)
+        self._config.metrics_num_episodes_for_smoothing = 3
         configurations.apply_settings(self._config, sweep.set)
         if sweep.stop_steps is not None:
             self._stop[ENV_STEPS] = sweep.stop_steps
+        require_end(self._stop)
         if (sweep.asha or sweep.method == "pbt") and ENV_STEPS not in self._stop:
             raise UsageError(f"--stop-steps is missing: `stop` names no {ENV_STEPS}.")
-        self._config.evaluation(evaluation_interval=None)
+        # Before anything is made of its values.
+        configurations.validate(self._config, sweep.set)
         if sweep.judge_by == "greedy":
             self._evaluate_at_the_end()
-        self._config.metrics_num_episodes_for_smoothing = 3
         together = min(sweep.replicas or sweep.num_samples, sweep.num_samples)
         own = getattr(self._config, "replicas", 1)
         self._replicas = together if can_be_replicated(self._config) else own
+        if sweep.replicas not in (None, own) and not can_be_replicated(self._config):
+            raise UsageError(
+                f"--replicas {sweep.replicas}: seeds of this configuration cannot be computed "
+                f"together; allowed: {own}."
+            )
         if sweep.method != "random" and self._replicas < sweep.num_samples:
             raise UsageError(
                 f"--num-samples {sweep.num_samples}: --method {sweep.method} needs all seeds of a "
@@ -94,6 +111,7 @@ class AlgorithmPlan:
             configured=self._configured,
             fixed=fixed_of(config, self._stop, swept) | sweep.fixed(self._search),
             metric=metric,
+            needs_metric=sweep.needs_metric,
             scheduler=sweep.scheduler(metric, clock, self._search),
             changing=tuple(self._search) if sweep.method == "pbt" else (),
             search=search,
@@ -140,7 +158,9 @@ class AlgorithmPlan:
             raise UsageError(f"--stop-steps is missing: `stop` names no {ENV_STEPS}.")
         iteration = self._config.min_sample_timesteps_per_iteration or 1
         self._config.evaluation(
-            evaluation_interval=math.ceil(self._stop[ENV_STEPS] / iteration),
+            # One that was set evaluates more often; the last one counts.
+            evaluation_interval=self._config.evaluation_interval
+            or math.ceil(self._stop[ENV_STEPS] / iteration),
             evaluation_duration=1,
             evaluation_config={**(self._config.evaluation_config or {}), "explore": False},
         )
@@ -161,10 +181,7 @@ class AlgorithmPlan:
             config = self._config.copy(copy_frozen=False)
             for key, value in search_space.changed(self._swept(setting), setting).items():
                 setattr(config, key, value)
-            try:
-                config.validate()
-            except ValueError as error:
-                raise UsageError(str(error)) from error
+            configurations.validate(config, self._sweep.set)
 
 
 class TabularPlan:
@@ -175,41 +192,70 @@ class TabularPlan:
     """
 
     def __init__(self, sweep: Sweep, module: ModuleType, grids: Grids, search: Search):
-        if sweep.method == "pbt":
-            raise UsageError("--method pbt: tabular learners cannot change alpha in mid-play.")
-        self._sweep, self._module, self._search = sweep, module, search
-        has_alpha = ALPHA in module.learner.Settings.__dataclass_fields__
+        _refuse_for_tabular_learners(sweep)
+        self._sweep, self._search = sweep, search
+        self._learner = _learner_of(module, sweep.configuration)
+        has_alpha = ALPHA in self._learner.Settings.__dataclass_fields__
         self._key = ALPHA if has_alpha else "temperature"
         self.settings = sweep.settings(grids, search)
+        self._space = self._make_space(module)
+        self._check()
+
+    def _make_space(self, module: ModuleType) -> dict[str, Any]:
+        """What all trials have in common."""
+        sweep = self._sweep
+        space = {
+            **module.settings,
+            "game": module.game,
+            "game_settings": module.game_settings,
+            "plays_per_episode": module.plays_per_episode,
+            "trials": sweep.num_samples,
+            "seed": sweep.seed,
+        }
+        for change in sweep.set:
+            path, text = configurations.split_setting("--set", change)
+            value = {path: configurations.literal(text)}
+            space |= search_space.changed(self._swept(space, [path]), value)
+        steps, plays = sweep.stop_steps, space["plays_per_episode"]
+        if steps is not None and (not isinstance(plays, int) or plays < 1):
+            raise UsageError(
+                f"`plays_per_episode` is {shown(plays)}; allowed: a whole number of at least 1."
+            )
+        space["episodes"] = _TABULAR_EPISODES if steps is None else math.ceil(steps / plays)
+        return space
+
+    def _check(self) -> None:
+        """Raises a UsageError for a setting that the learner would refuse."""
+        from rommeo_rllib.tabular.trainable import make_play
+
+        settings = self.settings
+        if self._sweep.method != "random":
+            points = min(self._sweep.points, _POINTS_TRIED)
+            settings = search_space.drawn(self._search, points, self._sweep.seed)
+        for setting in settings:
+            config = self._space | self._configured(setting)
+            try:
+                make_play(self._learner, config, trials=1)
+            except ValueError as error:
+                raise UsageError(str(error)) from error
+            except Exception as error:
+                tried = ", ".join(f"{path}={shown(value)}" for path, value in setting.items())
+                raise UsageError(
+                    f"{tried or self._sweep.configuration}: this cannot be played "
+                    f"({one_line(error)}); allowed: values of the kind that the configuration has."
+                ) from error
 
     def experiment(self, storage: str, name: str) -> Experiment:
         """What Tune is to run."""
         from rommeo_rllib.tabular.trainable import CONVERGED, TRAINABLES
 
-        sweep, module = self._sweep, self._module
-        plays = module.plays_per_episode
-        steps = sweep.stop_steps
-        episodes = math.ceil(steps / plays) if steps else _TABULAR_EPISODES
-        space = {
-            **module.settings,
-            "game": module.game,
-            "game_settings": module.game_settings,
-            "plays_per_episode": plays,
-            "trials": sweep.num_samples,
-            "episodes": episodes,
-            "seed": sweep.seed,
-        }
-        for change in sweep.set:
-            path, text = configurations.split_setting("--set", change)
-            space |= search_space.changed(
-                self._swept(space, [path]), {path: configurations.literal(text)}
-            )
+        sweep, space = self._sweep, self._space
+        episodes = space["episodes"]
         metric = sweep.metric or CONVERGED
-        self._space = space
         search = sweep.searcher(metric, {self._path(p): d for p, d in self._search.items()})
         own = {self._path(path).split(".")[0] for setting in self.settings for path in setting}
         return Experiment(
-            TRAINABLES[module.learner.name],
+            TRAINABLES[self._learner.name],
             space,
             {},
             storage,
@@ -217,11 +263,12 @@ class TabularPlan:
             trials=[] if search else [Trial(setting) for setting in self.settings],
             configured=self._configured,
             fixed={
-                "algorithm": module.learner.name,
+                "algorithm": self._learner.name,
                 "settings": {key: value for key, value in space.items() if key not in own},
                 **sweep.fixed(self._search),
             },
             metric=metric,
+            needs_metric=sweep.needs_metric,
             scheduler=sweep.scheduler(metric, Clock("episodes", episodes), self._search),
             search=search,
             checkpoint=False,
@@ -261,6 +308,46 @@ class TabularPlan:
 
     def _swept(self, space: Mapping[str, Any], paths: Sequence[str] | Setting) -> dict[str, Any]:
         return {key: space.get(key) for key in _first_keys(paths)}
+
+
+def _refuse_for_tabular_learners(sweep: Sweep) -> None:
+    if sweep.method == "pbt":
+        raise UsageError("--method pbt: tabular learners cannot change alpha in mid-play.")
+    for option, value, usual in (
+        ("--success-above", sweep.success_above, None),
+        ("--judge-by", sweep.judge_by, "sampled"),
+        ("--replicas", sweep.replicas, None),
+    ):
+        if value != usual:
+            raise UsageError(
+                f"{option} {value} has no effect on tabular learners, which know themselves whether"
+                " they have converged, and play all seeds at once: leave it out."
+            )
+    others = ("trials: --num-samples", "episodes: --stop-steps")
+    require_no_seed(sweep.set, "--set", *others)
+    keys = [text.partition("=")[0] for text in (*sweep.grid, *sweep.search)]
+    require_no_seed(keys, "--grid or --search", *others, "plays_per_episode: --set")
+
+
+def _learner_of(module: ModuleType, file: str) -> type[TabularLearner]:
+    """The learner of a configuration file; raises a UsageError unless the file is whole."""
+    from rommeo_rllib.tabular.learner import TabularLearner
+    from rommeo_rllib.tabular.trainable import TRAINABLES
+
+    learner = module.learner
+    is_learner = isinstance(learner, type) and issubclass(learner, TabularLearner)
+    if not is_learner or getattr(learner, "name", None) not in TRAINABLES:
+        raise UsageError(
+            f"{file}: `learner` is {shown(learner)}; allowed: a class of rommeo_rllib.tabular, "
+            f"{', '.join(TRAINABLES)}."
+        )
+    for name in ("settings", "game_settings"):
+        if not isinstance(getattr(module, name, None), Mapping):
+            raise UsageError(f"{file}: `{name}` is missing or no dict; allowed: a dict.")
+    for name in ("game", "plays_per_episode"):
+        if not hasattr(module, name):
+            raise UsageError(f"{file} has no `{name}`, which the file of a tabular learner needs.")
+    return learner
 
 
 def _first_keys(paths: Sequence[str] | Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _MOST_REPLICAS = 64
 _MOST_ROWS_SHOWN = 40
 _MOST_OF_A_REPORT, _MOST_OF_A_LINE = 1 << 16, 500
+_LOCAL = "file://"
+_LONGEST_NAME = 50  # Characters, of up to four bytes.
 
 
 @dataclass
@@ -89,7 +91,8 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Trains, then reports."""
-        options.require_counts(self, "num_samples", "replicas", "stop_steps")
+        options.require_counts(self, "num_samples", "replicas", most=options.MOST_TRIALS)
+        options.require_counts(self, "stop_steps")
         options.require_seed(self.seed, self.num_samples)
         require_name(self)
         options.require_writable("--json", self.json)
@@ -143,20 +146,19 @@ class Train:
 
     def _configuration(self) -> Configuration:
         configuration = configurations.load(self.configuration)
-        configurations.apply_settings(configuration.config, self.set)
-        if self.stop_steps is not None:
-            configuration.stop[ENV_STEPS] = self.stop_steps
         config = configuration.config
         if config.evaluation_interval is None:
             config.evaluation(
                 evaluation_interval=10, evaluation_duration=1, evaluation_config={"explore": False}
             )
         config.metrics_num_episodes_for_smoothing = 3
+        require_no_seed(self.set, "--set")
+        configurations.apply_settings(config, self.set)
+        if self.stop_steps is not None:
+            configuration.stop[ENV_STEPS] = self.stop_steps
         self._set_replicas(config)
-        try:
-            config.validate()
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        configurations.validate(config, self.set)
+        require_end(configuration.stop)
         return configuration
 
     def _set_replicas(self, config: Any) -> None:
@@ -168,6 +170,27 @@ class Train:
                 "together; allowed: 1."
             )
         config.training(replicas=self.replicas)
+
+
+def require_no_seed(settings: Iterable[str], option: str, *others: str) -> None:
+    """Raises a UsageError for a key that options say, of which a setting would have no effect.
+
+    Args:
+        settings: what was set, "key=value" each.
+        option: by which.
+        others: further keys that options say, as "key: its option".
+    """
+    said = {"seed": "--seed", **dict(one.split(": ") for one in others)}
+    for setting in settings:
+        key = setting.partition("=")[0].split(".")[0]
+        if key in said:
+            raise UsageError(f"{option} {setting}: this has no effect; give {said[key]}.")
+
+
+def require_end(stop: Mapping[str, Any]) -> None:
+    """Raises a UsageError if nothing would end a trial."""
+    if not stop:
+        raise UsageError("`stop` is empty, and a trial would never end; give --stop-steps.")
 
 
 def can_be_replicated(config: Any) -> bool:
@@ -226,16 +249,19 @@ def resolved(storage: str) -> str:
     """
     if "://" in storage:
         Folder(storage)
+        if storage.startswith(_LOCAL):
+            options.require_writable_folder("--storage", Path(storage.removeprefix(_LOCAL)))
         return storage.rstrip("/")
-    path = Path(storage).expanduser().resolve()
-    options.require_writable("--storage", path / "x")
+    path = options.expanded("--storage", Path(storage)).resolve()
+    options.require_writable_folder("--storage", path)
     return str(path)
 
 
 def default_name(configuration: str, storage: str) -> str:
     """A folder's name for an experiment, from what is run and when; none that is there already."""
     stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    name = f"{configuration.replace('/', '-').strip('-.')}_{stamp}"
+    # A file's path may be longer than a folder's name can be.
+    name = f"{configuration.replace('/', '-').strip('-.')[-_LONGEST_NAME:].strip('-.')}_{stamp}"
     taken = (f"{name}_{number}" for number in itertools.count(2))
     while Path(storage, name).exists():
         name = next(taken)
@@ -248,6 +274,8 @@ def require_name(command: Any) -> None:
     for option in ("resume", "extend"):
         if getattr(command, option) and command.name is None:
             raise UsageError(f"--{option} needs --name: which experiment?")
+    if command.trust and not (command.resume or command.extend):
+        raise UsageError("--trust has no effect without --resume or --extend: leave it out.")
     if command.checkpoint_frequency < 0:
         raise UsageError(
             f"--checkpoint-frequency {command.checkpoint_frequency}: allowed: 0 (none before the "

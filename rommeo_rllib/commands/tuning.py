@@ -15,7 +15,7 @@ from unittest.mock import patch
 from rich.console import Console
 
 from rommeo_rllib.commands.about import About, write_about
-from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands.errors import CommandError, UsageError, one_line
 from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.resuming import agreed, known
@@ -69,12 +69,20 @@ def _start_ray() -> None:
 
     # In the main thread Ray handles SIGTERM by an exit in the midst of its start.
     with held_back(), patch.object(ray._private.utils, "set_sigterm_handler"):
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": _QUIET_WORKER},
-        )
+        try:
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": _QUIET_WORKER},
+            )
+        except Exception as error:
+            address = os.environ.get("RAY_ADDRESS")
+            where = f"at RAY_ADDRESS={address}" if address else "on this machine"
+            raise CommandError(
+                f"Ray cannot be started or reached {where}: {one_line(error)}. Allowed: the "
+                "address of a running cluster, or none, with memory and /tmp left for Ray."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,7 @@ class Experiment:
             settings are empty.
         fixed: what a resumed command must ask for again, as JSON can say it.
         metric: path of the result to show the best of, which is the greatest.
+        needs_metric: whether the experiment fails where no result has the metric.
         scheduler: Tune's, or None.
         changing: the keys whose values the scheduler changes in mid-training.
         search: what chooses points instead of `trials`, or None.
@@ -127,6 +136,7 @@ class Experiment:
     configured: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     fixed: dict[str, Any] = field(default_factory=dict)
     metric: str = "env_runners/episode_return_mean"
+    needs_metric: bool = False
     scheduler: Any = None
     changing: tuple[str, ...] = ()
     search: Search | None = None
@@ -176,6 +186,7 @@ def run_trials(
             for otherwise, or if another process runs it.
         CommandError: if what is written down there cannot be read.
     """
+    _require_resources(experiment)
     folder = Folder(experiment.folder)
     with folder.locked():
         before = known(folder)
@@ -193,6 +204,36 @@ def run_trials(
         ledger.write(folder)
         caught = _fit(experiment, ledger, to_run, folder, console)
         return results_of(ledger, folder, with_checkpoint=experiment.checkpoint, caught=caught)
+
+
+def _require_resources(experiment: Experiment) -> None:
+    """Raises a UsageError if no trial could ever begin here: Tune would wait for ever.
+
+    Clusters may grow, so that only this machine's own Ray is asked.
+    """
+    import ray
+
+    if os.environ.get("RAY_ADDRESS") or len(ray.nodes()) != 1:
+        return
+    asked = experiment.trainable.default_resource_request(experiment.config)
+    if asked is None:
+        return
+    there = ray.cluster_resources()
+    lacking = [
+        f"{amount:g} {name} (there: {there.get(name, 0):g})"
+        for name, amount in asked.required_resources.items()
+        if amount > there.get(name, 0)
+    ]
+    if lacking:
+        raise UsageError(
+            f"A trial needs {', '.join(lacking)}: lower num_env_runners, num_learners or what each "
+            "of them is given, or set RAY_ADDRESS to a cluster that has as much."
+        )
+    if asked.strategy == "STRICT_SPREAD" and len(asked.bundles) > 1:
+        raise UsageError(
+            "`placement_strategy` is 'STRICT_SPREAD' on a single machine; allowed here: 'PACK' or "
+            "'SPREAD'."
+        )
 
 
 def require_agreement(experiment: Experiment, *, resume: bool, extend: bool, trust: bool) -> None:
@@ -258,6 +299,7 @@ def _fit(
         WriteRows,
     )
     from rommeo_rllib.commands.progress import ProgressCallback
+    from rommeo_rllib.commands.stopping import StopAtPaths
 
     search = experiment.search
     ended = len(ledger.trials) - len(to_run)
@@ -272,6 +314,9 @@ def _fit(
         listed = search.begin(_points(ledger, folder, experiment.metric))
         space, samples, changing = experiment.config, left, search.paths
     steps = int(experiment.stop.get(ENV_STEPS, 0))
+    paths = StopAtPaths(
+        experiment.stop, experiment.metric if experiment.needs_metric else None, console
+    )
     signals = CatchSignals(console)
     callbacks = [
         ProgressCallback(experiment.num_trials, steps, experiment.metric, console, ended=ended),
@@ -294,7 +339,7 @@ def _fit(
         "run_config": tune.RunConfig(
             name=experiment.name,
             storage_path=experiment.storage,
-            stop=experiment.stop,
+            stop=paths,
             verbose=0,
             callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
@@ -306,6 +351,8 @@ def _fit(
     }
     with _tunes_switches(), tunes_errors_told(), signals:
         tune.Tuner(experiment.trainable, **tuner_arguments).fit()
+    if paths.problem is not None:
+        raise CommandError(paths.problem)
     return signals.caught
 
 

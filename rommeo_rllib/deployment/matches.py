@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import nn
 from rommeo_rllib.deployment.checkpoints import Trained
 from rommeo_rllib.joint_action.encoding import normalised_space
 from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.replicas import replica_order
 from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
 from rommeo_rllib.naming import unknown_name_message
 
@@ -83,6 +84,10 @@ class Stage:
         trust: bool = False,
     ):
         self._trained, self._replica = Trained(checkpoint, trust=trust, config=config), replica
+        numbers = _replicas_of(self._trained.policies)
+        if not 0 <= replica < numbers:
+            allowed = f"0 to {numbers - 1}" if numbers > 1 else "0, as there is one of each policy"
+            raise ValueError(f"`replica` is {replica}; allowed: {allowed}.")
         self._replacements = dict(replacements or {})
         self._trust = trust
         self.config = self._trained.config()
@@ -176,6 +181,11 @@ class Stage:
             )
         trained = Trained(source, trust=self._trust)
         return trained.policy(trained.stored_name(trained.policy_of(agent), replica=0))
+
+
+def _replicas_of(policies: Sequence[str]) -> int:
+    """How many replicas there are of stored policies."""
+    return 1 + max((max(replica_order(policy)[1], 0) for policy in policies), default=0)
 
 
 def _for_matches(config: AlgorithmConfig, seed: int | None) -> AlgorithmConfig:

@@ -197,7 +197,10 @@ def _check_functions(config: Any) -> None:
         _are_callable(config.callbacks_class),
         "a subclass of RLlibCallback, or a list of them",
     )
-    for name in (*_names_that_begin_with("callbacks_on_"), "custom_evaluation_function"):
+    evaluation = config.custom_evaluation_function
+    is_right = evaluation is None or callable(evaluation)
+    check("custom_evaluation_function", evaluation, is_right, "a function, or None")
+    for name in _names_that_begin_with("callbacks_on_"):
         value = getattr(config, name)
         is_right = value is None or _are_callable(value)
         check(name, value, is_right, "a function, a list of functions, or None")

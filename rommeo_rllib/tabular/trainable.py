@@ -84,21 +84,7 @@ class TabularTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Makes the learners and the game."""
-        own = [field.name for field in dataclasses.fields(PlayConfig)]
-        theirs = [field.name for field in dataclasses.fields(self.learner.Settings)]
-        # A sweep's own keys begin with two underscores, as for RLlib's algorithms.
-        given = [key for key in config if not key.startswith("__")]
-        reject_unknown_keys(given, own + theirs, f"config of {self.learner.name}")
-        self._config = PlayConfig(**{key: config[key] for key in own if key in config})
-        self._play = AnyPlay(
-            self._config.make_env(),
-            self.learner,
-            trials=self._config.trials,
-            plays_per_episode=self._config.plays_per_episode,
-            seed=self._config.seed,
-            optimal_return=self._config.optimal_return,
-            **{key: config[key] for key in theirs if key in config},
-        )
+        self._config, self._play = make_play(self.learner, config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew with another configuration, so that a sweep can reuse its processes."""
@@ -129,6 +115,37 @@ class TabularTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Goes on exactly where the checkpoint was written."""
         self._play = pickle.loads((Path(checkpoint) / _CHECKPOINT).read_bytes())
+
+
+def make_play(
+    learner: type[TabularLearner], config: Mapping[str, Any], **changes: Any
+) -> tuple[PlayConfig, AnyPlay]:
+    """What a trainable's configuration describes.
+
+    Args:
+        learner: the class of all agents' learners.
+        config: the configuration.
+        **changes: of the part of it that is not the learner's, see `PlayConfig`.
+
+    Raises:
+        ValueError: on a key that is unknown or a value that is not allowed.
+    """
+    own = [field.name for field in dataclasses.fields(PlayConfig)]
+    theirs = [field.name for field in dataclasses.fields(learner.Settings)]
+    # A sweep's own keys begin with two underscores, as for RLlib's algorithms.
+    given = [key for key in config if not key.startswith("__")]
+    reject_unknown_keys(given, own + theirs, f"config of {learner.name}")
+    made = PlayConfig(**{key: config[key] for key in own if key in config} | changes)
+    play = AnyPlay(
+        made.make_env(),
+        learner,
+        trials=made.trials,
+        plays_per_episode=made.plays_per_episode,
+        seed=made.seed,
+        optimal_return=made.optimal_return,
+        **{key: config[key] for key in theirs if key in config},
+    )
+    return made, play
 
 
 def make_trainable(learner: type[TabularLearner]) -> type[TabularTrainable]:

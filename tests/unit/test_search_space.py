@@ -53,7 +53,7 @@ def test_distributions_are_read_and_drawn_from_within_their_bounds():
         ("tau=loguniform(1", "expected a distribution"),
         ("tau=f.uniform(1, 2)", "expected a distribution"),
         ("tau=logunifrom(1, 2)", "Did you mean 'loguniform'?"),
-        ("tau=uniform(1)", "takes two numbers"),
+        ("tau=uniform(1)", "takes two finite numbers"),
         ("tau=randint(1, 2.5)", "takes two integers"),
         ("tau=uniform(2, 1)", "must increase"),
         ("tau=loguniform(0, 1)", "must increase above 0"),
