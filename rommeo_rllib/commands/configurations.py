@@ -62,7 +62,7 @@ def load(name_or_file: str) -> Configuration:
             f"`rommeo sweep {name_or_file}` or `rommeo reproduce figure-1`."
         )
     for attribute in ("config", "stop"):
-        if not hasattr(module, attribute):
+        if attribute not in vars(module):
             raise UsageError(
                 f"{name_or_file} has no `{attribute}`; a configuration is a Python file with "
                 "`config` (an AlgorithmConfig) and `stop` (a dict)."
@@ -131,7 +131,7 @@ def _told(error: BaseException, path: Path) -> str:
 
 def is_tabular(module: ModuleType) -> bool:
     """Whether a configuration file is of a tabular learner: it holds `learner` and `settings`."""
-    return hasattr(module, "learner")
+    return "learner" in vars(module)
 
 
 def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:

@@ -35,6 +35,18 @@ class Distribution:
         make = getattr(tune, self.name)
         return make(list(self.arguments)) if self.name == "choice" else make(*self.arguments)
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether any of its values may well be drawn, those at its ends included."""
+        return self.name in (*_INTEGERS, "choice")
+
+    def ends(self) -> tuple[Any, ...]:
+        """The least and the greatest value; of a choice all."""
+        if self.name == "choice":
+            return self.arguments
+        low, high = self.arguments
+        return (low, high - 1) if self.name in _INTEGERS else (low, high)
+
     def clipped(self, value: Any) -> Any:
         """The nearest value within the bounds, where there are any."""
         if self.name == "choice":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +21,7 @@ from rommeo_rllib.commands.train import (
 )
 from rommeo_rllib.commands.trials import Results, Trial, as_json
 from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment
-from rommeo_rllib.naming import shown
+from rommeo_rllib.naming import shown, unknown_name_message
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class AlgorithmPlan:
         configurations.validate(self._config, sweep.set)
         if sweep.judge_by == "greedy":
             self._evaluate_at_the_end()
+        self._require_metric()
         together = min(sweep.replicas or sweep.num_samples, sweep.num_samples)
         own = getattr(self._config, "replicas", 1)
         self._replicas = together if can_be_replicated(self._config) else own
@@ -177,11 +178,32 @@ class AlgorithmPlan:
 
     def _check(self) -> None:
         """Raises a UsageError for a setting that the algorithm would refuse."""
-        for setting in self.settings:
+        for setting in (*self.settings, *self._to_be_drawn()):
             config = self._config.copy(copy_frozen=False)
             for key, value in search_space.changed(self._swept(setting), setting).items():
                 setattr(config, key, value)
             configurations.validate(config, self._sweep.set)
+
+    def _to_be_drawn(self) -> Iterator[Setting]:
+        """Settings that a search may come to, beside those that it begins with."""
+        for path, distribution in self._search.items():
+            # A population's values are put back to their bounds, which are else hardly drawn.
+            if self._sweep.method == "pbt" or (
+                self._sweep.method == "optuna" and distribution.is_countable
+            ):
+                for value in distribution.ends():
+                    yield self.settings[0] | {path: value}
+
+    def _require_metric(self) -> None:
+        """Raises a UsageError for a metric that no result will have."""
+        metric = self._sweep.metric
+        evaluates = self._config.evaluation_interval is not None
+        if metric is not None and metric.startswith("evaluation/") and not evaluates:
+            raise UsageError(
+                f"--metric {metric}: this sweep does not evaluate; give --judge-by greedy, or --set"
+                " evaluation_interval=10, or a metric of sampled episodes such as "
+                "env_runners/episode_return_mean."
+            )
 
 
 class TabularPlan:
@@ -192,11 +214,16 @@ class TabularPlan:
     """
 
     def __init__(self, sweep: Sweep, module: ModuleType, grids: Grids, search: Search):
+        from rommeo_rllib.tabular.trainable import RESULT_KEYS
+
         _refuse_for_tabular_learners(sweep)
         self._sweep, self._search = sweep, search
         self._learner = _learner_of(module, sweep.configuration)
         has_alpha = ALPHA in self._learner.Settings.__dataclass_fields__
         self._key = ALPHA if has_alpha else "temperature"
+        if sweep.metric is not None and sweep.metric not in RESULT_KEYS:
+            unknown = unknown_name_message("result", sweep.metric, RESULT_KEYS)
+            raise UsageError(f"--metric {sweep.metric}: {unknown}")
         self.settings = sweep.settings(grids, search)
         self._space = self._make_space(module)
         self._check()

@@ -30,6 +30,9 @@ CONVERGED, P_OPTIMUM, REWARD = "converged", "p_optimum", "reward"
 """Keys of a result: share of trials that have converged, mean probability of the optimum, mean
 reward of a play over the iteration's episodes."""
 
+RESULT_KEYS = (CONVERGED, P_OPTIMUM, REWARD, "episodes", "plays")
+"""All numbers of a result of the trainable's own."""
+
 _CHECKPOINT = "play.pkl"
 
 

@@ -186,3 +186,9 @@ def test_a_name_unlike_all_others_gets_no_guess():
     with pytest.raises(UsageError, match="There is no configuration 'xyz'") as error:
         configurations.load("xyz")
     assert "Did you mean" not in str(error.value)
+
+
+def test_a_configuration_file_may_have_a_getattr_of_its_own(tmp_path):
+    file = written(tmp_path, "def __getattr__(name): raise RuntimeError(name)")
+    with pytest.raises(UsageError, match="has no `config`"):
+        configurations.load(file)

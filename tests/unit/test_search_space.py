@@ -21,6 +21,25 @@ def test_a_grid_of_another_form_is_refused(text):
         search_space.parse_grid([text])
 
 
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (["q_lr=0.1", "q_lr=0.2"], "q_lr is given twice"),
+        (["q_lr=0.1,0.2,0.1"], "twice"),
+        (["a=[8, 8],[8, 8]"], "twice"),
+        (["q_lr=1e999"], "inf is no value"),
+    ],
+)
+def test_a_grids_values_are_finite_and_stand_once(texts, reason):
+    with pytest.raises(UsageError, match=f"--grid .*{reason}"):
+        search_space.parse_grid(texts)
+
+
+def test_two_distributions_of_one_key_are_refused():
+    with pytest.raises(UsageError, match="tau is given twice"):
+        search_space.parse_search(["tau=uniform(0, 1)", "tau=uniform(1, 2)"])
+
+
 def test_distributions_are_read_and_drawn_from_within_their_bounds():
     search = search_space.parse_search(
         [
@@ -58,6 +77,27 @@ def test_distributions_are_read_and_drawn_from_within_their_bounds():
         ("tau=uniform(2, 1)", "must increase"),
         ("tau=loguniform(0, 1)", "must increase above 0"),
         ("tau=choice()", "at least one value"),
+        ("tau=", "expected a distribution"),
+        ("tau=uniform", "expected a distribution"),
+        ("tau=" + "(" * 300 + "1", "expected a distribution"),
+        ("tau=uniform(*[1, 2])", "takes literals"),
+        ("tau=uniform(1, {[]: 2})", "takes literals"),
+        ("tau=uniform(1, nan)", "takes literals"),
+        ("tau=randint(1, 10**30)", "takes literals"),
+        ("tau=uniform(1, 1e999)", "takes two finite numbers"),
+        ("tau=uniform(-1e999, 1)", "takes two finite numbers"),
+        ("tau=uniform(False, True)", "takes two finite numbers"),
+        ("tau=uniform(1, None)", "takes two finite numbers"),
+        ("tau=uniform(0, 1, 2)", "takes two finite numbers"),
+        ("tau=uniform()", "takes two finite numbers"),
+        ("tau=randint(False, 2)", "takes two integers"),
+        ("tau=uniform(1, 2, x=3)", "takes no names of arguments"),
+        ("tau=uniform(low=1, high=2)", "takes no names of arguments"),
+        ("tau=choice(1, **{'b': 2})", "takes no names of arguments"),
+        ("tau=uniform(-1e308, 1e308)", "bounds of at most"),
+        (f"tau=lograndint(1, {2**64})", "bounds of at most"),
+        ("tau=choice(1, 2, 1)", "twice"),
+        ("tau=choice(1, 1e999)", "inf is no value"),
     ],
 )
 def test_what_is_no_distribution_is_refused_with_a_reason(text, reason):
