@@ -71,7 +71,7 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
     Raises:
         UsageError: if one has another form.
     """
-    grids = {}
+    grids: dict[str, list[Any]] = {}
     for text in texts:
         key, values = split_setting("--grid", text)
         _require_new(f"--grid {text}", key, grids)
@@ -90,7 +90,7 @@ def parse_search(texts: Sequence[str]) -> dict[str, Distribution]:
     Raises:
         UsageError: if one has another form; it says what is allowed.
     """
-    found = {}
+    found: dict[str, Distribution] = {}
     for text in texts:
         key, call = split_setting("--search", text)
         _require_new(f"--search {text}", key, found)
