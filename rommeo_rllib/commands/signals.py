@@ -52,7 +52,8 @@ def held_back() -> Iterator[Callable[[], None]]:
     Yields:
         what takes our signals back, for when Ray has taken them away.
     """
-    before, caught = _handlers(), []
+    before = _handlers()
+    caught: list[int] = []
 
     def note(number: int, _: Any) -> None:
         if caught:
