@@ -89,10 +89,10 @@ def _end(errors: Console, message: str, status: int) -> NoReturn:
 
 def _unexpected(error: Exception) -> str:
     """One line on what no command foresaw."""
-    if isinstance(error, OSError) and error.strerror is not None:
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         hint = "" if isinstance(error, FileNotFoundError) else " Choose another place, or free it."
-        return f"{where}{error.strerror}.{hint}"
+        return f"{where}{error.strerror or one_line(error)}.{hint}"
     if isinstance(error, ImportError):
         return f"{one_line(error)}. Install what is missing: pip install rommeo-rllib."
     if isinstance(error, MemoryError):

@@ -65,10 +65,10 @@ class Export:
             )
         for option in ("program", "onnx", "weights"):
             options.require_writable(f"--{option}", getattr(self, option))
-        given = [file.expanduser().resolve() for file in (*files, self.bundle) if file is not None]
-        options.require_different("The command", [str(file) for file in given])
         if self.bundle is not None:
             options.require_writable_folder("--bundle", self.bundle)
+        given = [file.expanduser().resolve() for file in (*files, self.bundle) if file is not None]
+        options.require_different("The command", [str(file) for file in given])
         options.expanded("CHECKPOINT", Path(self.checkpoint))
         import_ray_quietly()
         # torch misses torchvision, which no policy needs, in a line for each of its operators.

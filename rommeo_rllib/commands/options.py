@@ -156,7 +156,7 @@ def require_writable(option: str, file: Path | None, suffix: str = "") -> None:
 
 def require_writable_folder(option: str, folder: Path) -> None:
     """Raises a UsageError if files cannot be written into a folder, which may not be there yet."""
-    if is_file(folder.expanduser()):
+    if is_file(expanded(option, folder)):
         raise UsageError(f"{option} {folder}: this is a file; allowed: a folder.")
     require_writable(option, folder / "x")
 
@@ -166,7 +166,7 @@ def expanded(option: str, path: Path) -> Path:
     try:
         found = path.expanduser()
         _require_short(option, found)
-        found.exists()
+        found.resolve().exists()
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{option} {shown(str(path))}: {reason}; give another place.") from error
