@@ -7,7 +7,7 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 # One thread a trial: two on a busy machine cost many times what they gain.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test test-ray lint docs docs-serve bench clean help
+.PHONY: demo test fuzz test-ray lint docs docs-serve bench clean help
 
 help:            ## This list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,6 +23,10 @@ demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what ha
 
 test: $(INSTALLED)  ## Run all tests
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED)  ## Try 5000 command lines of each command: make fuzz EXAMPLES=200
+	ROMMEO_FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest \
+		tests/unit/test_command_lines.py
 
 # Ray pins some packages itself, gymnasium among them: of our constraints torch alone holds here. It
 # comes last, since it may be a version that the package does not ask for.
