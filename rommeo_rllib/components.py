@@ -108,7 +108,9 @@ def all_actions(components: Sequence[ActionComponent], at_most: int) -> Tensor |
     sizes = [component.size for component in components]
     if any(c.kind != "discrete" for c in components) or math.prod(sizes) > at_most:
         return None
-    choices = torch.cartesian_prod(*map(torch.arange, sizes)).reshape(-1, len(sizes))
+    # Here, also where networks are only outlined: `torch.device("meta")` takes seconds to begin.
+    options = [torch.arange(size, device="cpu") for size in sizes]
+    choices = torch.cartesian_prod(*options).reshape(-1, len(sizes))
     one_hots = [F.one_hot(c, n) for c, n in zip(choices.unbind(-1), sizes, strict=True)]
     return torch.cat(one_hots, dim=-1).float()
 
