@@ -81,10 +81,10 @@ BOX = {"type": "Box", "dtype": "float32", "shape": [HUGE], "low": 0, "high": 1}
 )
 def test_a_bundle_takes_up_no_more_than_its_own_size(bundle, path, value, said):
     change(bundle, path, value)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ValueError, match=f"is damaged: the policy 'player_0' cannot.*{said}"):
         Bundle(bundle).policy("player_0")
-    assert time.monotonic() - started < 5.0
+    assert time.process_time() - started < 5.0
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "", "\x00", '{"format": 1e999}', "[1]", "\udc80"])
@@ -317,16 +317,16 @@ def test_what_stands_in_files_stays_text_in_the_page():
     ],
 )
 def test_hiding_credentials_takes_little_time(text):
-    started = time.monotonic()
+    started = time.process_time()
     without_credentials(text)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize("text", ["Error." * 200_000, "x." * 500_000 + "Error: y"])
 def test_finding_the_reason_of_a_failure_takes_little_time(text):
-    started = time.monotonic()
+    started = time.process_time()
     assert len(reason(text)) < 2_000
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_another_users_checkpoints_are_found_behind_links_too(tmp_path, monkeypatch):
