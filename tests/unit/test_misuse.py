@@ -1,4 +1,4 @@
-"""What no command can do is refused before anything is begun: status 2 and one line that says why."""
+"""What no command can do is refused before anything is begun: status 2 and one line of why."""
 
 from __future__ import annotations
 
