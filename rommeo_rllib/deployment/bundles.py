@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.tune.registry import ENV_CREATOR, _global_registry
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from safetensors import safe_open
 
+from rommeo_rllib.deployment.rebuilding import SENSELESS, algorithms, rebuilt
 from rommeo_rllib.file_versions import require_version
 from rommeo_rllib.joint_action.bundle_writing import (
     BUNDLE,
@@ -24,17 +23,13 @@ from rommeo_rllib.joint_action.bundle_writing import (
     VERSION,
     WEIGHTS_FILE,
 )
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.policy import JointActionPolicy
 from rommeo_rllib.joint_action.settings_json import settings_from_json
-from rommeo_rllib.joint_action.space_json import num_values, space_from_json
-from rommeo_rllib.joint_action.spaces import AgentID, Opponents
+from rommeo_rllib.joint_action.spaces import AgentID
 from rommeo_rllib.naming import printable, unknown_name_message
 
 _MOST_BYTES = 1 << 26
 """Of a description: hundreds of times those of a game with large images."""
-_MOST_OBSERVED, _MOST_ACTED = 1 << 23, 1 << 16
-"""Numbers in what a policy and its opponents observe, and in their actions."""
-
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "agents": (list, type(None)),
     "algorithm": str,
@@ -47,18 +42,6 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "policies": dict,
     "settings": dict,
 }
-_SENSELESS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,  # Torch's, and the one of too deep nesting.
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
-"""What reading a senseless file, and building what it describes, may raise."""
 
 
 class Bundle:
@@ -84,7 +67,7 @@ class Bundle:
             if file.stat().st_size > _MOST_BYTES:
                 raise ValueError(f"it has more than {_MOST_BYTES} bytes")
             self._content = json.loads(file.read_text(encoding="utf-8"))
-        except _SENSELESS as error:
+        except SENSELESS as error:
             raise self._damaged(f"{DESCRIPTION_FILE} cannot be read: {error}") from error
         self._check()
 
@@ -146,16 +129,9 @@ class Bundle:
             raise ValueError(printable(f"{self.folder}: {message}"))
         network = self._content["networks"][self._content["policies"][name]]
         try:
-            names = self._names.get(name, {})
-            _check_outline(network, len(names))
-            # First without memory: it may say that it needs any amount of it.
-            with torch.device("meta"):
-                _check_weights(_build(network).state_dict(), self._weights, names)
-            policy = _build(network)
-            policy.load_state_dict({k: self._weights.get_tensor(n) for k, n in names.items()})
-        except _SENSELESS as error:
+            return rebuilt(network, self._weights, self._names.get(name, {}))
+        except SENSELESS as error:
             raise self._damaged(f"the policy {name!r} cannot be built: {error}") from error
-        return policy
 
     @cached_property
     def _weights(self) -> Any:
@@ -164,7 +140,7 @@ class Bundle:
             if not file.is_file():
                 raise ValueError("there is no such file")
             return safe_open(file, "pt")
-        except _SENSELESS as error:
+        except SENSELESS as error:
             raise ValueError(f"{WEIGHTS_FILE} cannot be read: {error}") from error
 
     @cached_property
@@ -239,69 +215,6 @@ def bundle_folder(path: str | Path) -> Path | None:
         if (candidate / DESCRIPTION_FILE).is_file():
             return candidate
     return None
-
-
-def _build(network: Mapping[str, Any]) -> JointActionPolicy:
-    opponents = network["opponents"]
-    settings = {
-        **settings_from_json(network["model_config"]),
-        OPPONENTS: Opponents(
-            tuple(map(space_from_json, opponents["action_spaces"])),
-            tuple(map(space_from_json, opponents["observation_spaces"])),
-            tuple(map(str, opponents["policies"])),
-        ),
-        # Nobody's stream of random numbers is touched for weights that are replaced at once.
-        INIT_KEY: (0,),
-    }
-    return policy_classes()[network["class"]](
-        observation_space=space_from_json(network["observation_space"]),
-        action_space=space_from_json(network["action_space"]),
-        inference_only=network["inference_only"] is True,
-        model_config=settings,
-    )
-
-
-def _check_outline(network: Mapping[str, Any], num_weights: int) -> None:
-    """Raises a ValueError for a foreign class, or what would take up any amount of memory."""
-    if network["class"] not in policy_classes():
-        known = ", ".join(policy_classes())
-        raise ValueError(f"there is no class {network['class']!r}; known: {known}")
-    for kind, most in (("observation", _MOST_OBSERVED), ("action", _MOST_ACTED)):
-        spaces = [network[f"{kind}_space"], *network["opponents"][f"{kind}_spaces"]]
-        values = sum(map(num_values, spaces))
-        if values > most:
-            raise ValueError(f"its {kind}s have {values} numbers; allowed: at most {most}")
-    for key, value in network["model_config"].items():
-        # Each layer has weights; RLlib looks up names among torch's attributes.
-        if isinstance(value, list) and len(value) > num_weights:
-            raise ValueError(f"`{key}` has {len(value)} entries for {num_weights} weights")
-        if isinstance(value, str) and value and not value[0].isalpha():
-            raise ValueError(f"`{key}` is {value[:60]!r}")
-
-
-def _check_weights(expected: Mapping[str, Tensor], weights: Any, names: Mapping[str, str]) -> None:
-    """Raises a ValueError unless stored weights are those of a policy, by name and shape."""
-    if expected.keys() != names.keys():
-        raise ValueError(f"{WEIGHTS_FILE} has other weights than its networks")
-    for key, value in expected.items():
-        shape = tuple(weights.get_slice(names[key]).get_shape())
-        if shape != tuple(value.shape):
-            raise ValueError(f"the weights {key} have the shape {shape} for {tuple(value.shape)}")
-
-
-@cache
-def algorithms() -> dict[str, Any]:
-    """This package's algorithms, by the names of their classes."""
-    from rommeo_rllib.registration import ALGORITHMS
-
-    return {algorithm.__name__: algorithm for algorithm in ALGORITHMS.values()}
-
-
-@cache
-def policy_classes() -> dict[str, Callable[..., JointActionPolicy]]:
-    """The classes of which a bundle's policies may be, by name: those of the algorithms."""
-    specs = [one.get_default_config().get_default_rl_module_spec() for one in algorithms().values()]
-    return {spec.module_class.__name__: spec.module_class for spec in specs}
 
 
 def copy_bundle(path: str | Path, to: str | Path) -> None:

@@ -19,9 +19,10 @@ from rommeo_rllib.commands.about import read_about  # noqa: E402
 from rommeo_rllib.commands.folders import Folder  # noqa: E402
 from rommeo_rllib.commands.report_results import read_experiments, scores  # noqa: E402
 from rommeo_rllib.commands.trials import Ledger  # noqa: E402
-from rommeo_rllib.deployment.bundles import Bundle, algorithms  # noqa: E402
+from rommeo_rllib.deployment.bundles import Bundle  # noqa: E402
 from rommeo_rllib.deployment.export import load_weights  # noqa: E402
 from rommeo_rllib.deployment.matches import Stage  # noqa: E402
+from rommeo_rllib.deployment.rebuilding import algorithms  # noqa: E402
 from rommeo_rllib.joint_action import (  # noqa: E402
     bundle_writing,
     checkpoint_manifest,
