@@ -100,7 +100,10 @@ def check_added(config: Any, module_id: str, overrides: Any) -> None:
     own = as_dict(overrides, module_id)
     for sentence in sentences_about(config, module_id, own):
         raise ValueError(sentence)
-    configuration_of(config, own).check_values()
+    with_own = configuration_of(config, own)
+    # Policies come one by one: those that learn need not all be there yet.
+    with_own.policies_to_train = None
+    with_own.check_values()
 
 
 def configuration_of(config: Any, overrides: Mapping[str, Any]) -> Any:
