@@ -34,7 +34,7 @@ from measure import progress
 TITLES = {
     "env runner": "ray::JointActionEnvRunner",
     "evaluation runner": "ray::JointActionEnvRunner",
-    "learner": "Learner",
+    "learner": "ray::_WrappedExecutable",
     "trial": "ray::ROMMEOAC",
     "raylet": "raylet/raylet",
     "gcs": "gcs_server",
@@ -42,9 +42,18 @@ TITLES = {
 """What the command line of each process contains."""
 
 SIGNALS = {name: getattr(signal, name) for name in ("SIGKILL", "SIGSTOP", "SIGINT", "SIGTERM")}
-MOMENTS = ("sampling", "saving", "snapshot")
+WRITTEN = {
+    "sampling": ("*/result.json",),
+    "saving": ("*/checkpoint_*",),
+    "snapshot": ("experiment_state*", "rommeo-trials.json"),
+}
+"""The moments, and what is written then."""
 POLL_SECONDS = 0.005
 PAUSE_SECONDS = 5.0
+ORPHANS_SECONDS = 2.0
+MARK = "ROMMEO_FAULTS_CASE"
+REPLACED = ("env runner", "evaluation runner")
+"""Those that are stopped for good, since a hung one is to be replaced."""
 
 CONFIGURATION = '''"""Two agents are paid what the environment's settings say, whatever they do."""
 
@@ -85,8 +94,12 @@ config = (
     .training(
         alpha=1.0, train_batch_size_per_learner=16, num_steps_sampled_before_learning_starts=10
     )
-    .env_runners(num_env_runners={env_runners}, sample_timeout_s=3.0)
-    .learners(num_learners={learners})
+    # So few CPUs that two trials run at once.
+    .resources(num_cpus_for_main_process=0.5)
+    .env_runners(
+        num_env_runners={env_runners}, num_cpus_per_env_runner=0.25, sample_timeout_s=3.0
+    )
+    .learners(num_learners={learners}, num_cpus_per_learner=0.25)
     .evaluation(
         evaluation_interval=1,
         evaluation_duration=1,
@@ -111,8 +124,9 @@ class Settings:
 
     Attributes:
         targets: the processes that are hit.
-        signals: what they are sent; SIGSTOP is followed by SIGCONT after five seconds.
-        moments: when: while trials sample, while one saves, when Tune stores the experiment.
+        signals: what they are sent; SIGSTOP is followed by SIGCONT after five seconds, but for env
+            runners, which stay stopped.
+        moments: when: while trials sample, while one saves, when the state of the trials is stored.
         repetitions: of each case.
         give_up_s: seconds after which a sweep that does not end counts as hung, and is killed.
         json: where to write cases.
@@ -120,7 +134,7 @@ class Settings:
 
     targets: tuple[str, ...] = (*TITLES, "driver")
     signals: tuple[str, ...] = tuple(SIGNALS)
-    moments: tuple[str, ...] = MOMENTS
+    moments: tuple[str, ...] = tuple(WRITTEN)
     repetitions: int = 10
     give_up_s: float = 240.0
     json: Path = JSON
@@ -152,6 +166,7 @@ class Sweep:
             *("--json", str(self.folder / "table.json"), *options),
         ]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "TUNE_GLOBAL_CHECKPOINT_S": "1"}
+        environment[MARK] = str(self.folder)
         log = (self.folder / "log.txt").open("ab")
         # A shell starts what runs in the background with SIGINT ignored.
         return subprocess.Popen(
@@ -172,6 +187,20 @@ class Sweep:
             driver.wait()
             return None
 
+    def end_orphans(self) -> int:
+        """Kills what has outlived its sweep, such as workers of a killed raylet; how many did."""
+        time.sleep(ORPHANS_SECONDS)
+        orphans = [process for process in psutil.process_iter() if self._started(process)]
+        for process in orphans:
+            process.kill()
+        return len(orphans)
+
+    def _started(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == str(self.folder)
+        except psutil.Error:
+            return False
+
     def table(self) -> dict[float, tuple[int, float]]:
         """For each setting how many seeds there are, and what they were paid for a step."""
         file = self.folder / "table.json"
@@ -181,22 +210,25 @@ class Sweep:
             for row in rows
         }
 
-    def await_moment(self, moment: str, driver: subprocess.Popen[bytes]) -> None:
-        """Waits for it; returns if the sweep ends before."""
+    def await_moment(self, moment: str, driver: subprocess.Popen[bytes]) -> psutil.Process | None:
+        """Waits for it; the process to hit, or None if the sweep ends before."""
         experiment = self.folder / "sweep"
         seen: set[tuple[Path, float]] | None = None
         while driver.poll() is None:
-            pattern = {"saving": "*/checkpoint_*", "snapshot": "experiment_state*"}.get(moment)
-            if pattern is None:
-                if any(file.stat().st_size for file in experiment.glob("*/result.json")):
+            try:
+                files = [file for pattern in WRITTEN[moment] for file in experiment.glob(pattern)]
+                present = {(file, file.stat().st_mtime) for file in files if file.stat().st_size}
+            except FileNotFoundError:  # It has just been replaced.
+                present = set(seen or ())
+            if seen is not None and present - seen:
+                if moment == "sampling":
                     time.sleep(random.uniform(0.0, 1.0))
-                    return
-            else:
-                present = {(file, file.stat().st_mtime) for file in experiment.glob(pattern)}
-                if seen is not None and present - seen:
-                    return
-                seen = present
+                process = self.process(driver)
+                if process is not None:
+                    return process
+            seen = present
             time.sleep(POLL_SECONDS)
+        return None
 
     def process(self, driver: subprocess.Popen[bytes]) -> psutil.Process | None:
         """The one that is to be hit, if it is there."""
@@ -233,17 +265,17 @@ def run_case(case: tuple[str, str, str], settings: Settings) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         sweep = Sweep(Path(folder), target, settings.give_up_s)
         driver = sweep.start()
-        sweep.await_moment(moment, driver)
-        process = sweep.process(driver) if driver.poll() is None else None
+        process = sweep.await_moment(moment, driver)
         if process is not None:
             process.send_signal(SIGNALS[sent])
-            if sent == "SIGSTOP":
+            if sent == "SIGSTOP" and target not in REPLACED:
                 time.sleep(PAUSE_SECONDS)
                 if process.is_running():
                     process.send_signal(signal.SIGCONT)
         statuses = [sweep.ended(driver)]
         while statuses[-1] != 0 and len(statuses) < 4:
             statuses.append(sweep.ended(sweep.start("--resume")))
+        orphans = sweep.end_orphans()
         found = sweep.table()
         log = (sweep.folder / "log.txt").read_text(errors="replace")[-2000:]
     wrong: Counter[str] = Counter(lost=0, doubled=0, mislabelled=0)
@@ -252,14 +284,14 @@ def run_case(case: tuple[str, str, str], settings: Settings) -> dict[str, Any]:
         wrong["lost"] += max(SEEDS - seeds, 0)
         wrong["doubled"] += max(seeds - SEEDS, 0)
         wrong["mislabelled"] += not math.isclose(mean, paid, rel_tol=1e-6)
-    result = {"hit": process is not None, "statuses": statuses, **wrong}
+    result = {"hit": process is not None, "statuses": statuses, "orphans": orphans, **wrong}
     return result | ({"log": log} if sum(wrong.values()) or statuses[-1] != 0 else {})
 
 
 def table(results: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Lines of a Markdown table, one for each target and signal."""
-    yield "| process | signal | runs | hit | resumed | lost | doubled | mislabelled |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| process | signal | runs | hit | resumed | not ended | lost | doubled | mislabelled |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, result in results.items():
         target, sent, _, _ = name.split("/")
@@ -268,7 +300,8 @@ def table(results: dict[str, dict[str, Any]]) -> Iterator[str]:
         sums = [sum(one[kind] for one in group) for kind in ("lost", "doubled", "mislabelled")]
         resumed = sum(len(one["statuses"]) > 1 for one in group)
         hit = sum(one["hit"] for one in group)
-        numbers = " | ".join(map(str, (len(group), hit, resumed, *sums)))
+        failed = sum(one["statuses"][-1] != 0 for one in group)
+        numbers = " | ".join(map(str, (len(group), hit, resumed, failed, *sums)))
         yield f"| {target} | {sent} | {numbers} |"
 
 
