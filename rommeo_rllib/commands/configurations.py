@@ -299,7 +299,9 @@ def replaced(current: Any, path: list[str], value: Any, said: str) -> Any:
     if not path:
         return value
     if not isinstance(current, dict):
-        raise UsageError(f"{said}: {path[0]!r} is inside {current!r}, which is no dict.")
+        raise UsageError(
+            f"{said}: {path[0]!r} is inside {shown(current)}, which is no dict; give all of it."
+        )
     changed = copy.deepcopy(current)
     changed[path[0]] = replaced(changed.get(path[0], {}), path[1:], value, said)
     return changed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import os
 import signal
@@ -33,18 +34,20 @@ from rommeo_rllib.commands import (
     figure_2,
     report_page,
     report_results,
+    search_space,
     sweep,
     train,
 )
 from rommeo_rllib.commands.errors import Terminated
 from rommeo_rllib.commands.trials import Results, Trial, TrialResult
 from rommeo_rllib.deployment import checkpoints, export, matches, player
+from rommeo_rllib.joint_action import ledger
 
 LONG = os.environ.get("ROMMEO_FUZZ_EXAMPLES")
 EXAMPLES = int(LONG or 40)
 STATUSES = {0, 1, 2, 130, 143}
 
-GAME = "climbing_game/rommeo_ac"
+GAME, TABULAR = "climbing_game/rommeo_ac", "climbing_game/rommeo_q"
 VALID_FILE = "mine.py"
 FILES = {
     VALID_FILE: "from rommeo_rllib.tuned_configs.climbing_game.rommeo_ac import config, stop\n",
@@ -190,6 +193,64 @@ def leaves(group: dict[str, Any]) -> dict[str, Any]:
 COMMANDS = leaves(cli.COMMANDS)
 
 
+LITERALS = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.sampled_from([0, 1, -1, 2**63, 10**400]),
+        st.floats(),
+        st.sampled_from(["", "auto", "nan", "player_0"]),
+        st.just(b"x"),
+        st.just(1j),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.lists(inner, max_size=2).map(tuple),
+        st.dictionaries(st.sampled_from(["", "a", "initial", "player_0", 1]), inner, max_size=2),
+    ),
+    max_leaves=4,
+)
+LETTERS = st.text("()[]{},=.'\"\\01eE-_uniform", max_size=12)
+
+
+LIKELY = ["0.5", "1", "2", "True", "False", "None", "auto", "{}", "[]", "{'player_0': {'tau': 1}}"]
+LIKELY += ["{'initial': 2.0, 'final': 0.1, 'decay_steps': 10}", "[[0, 0.1], [5, 0.01]]", "(0, 1)"]
+
+
+def keys(configuration: str) -> list[str]:
+    """Keys of a configuration; those that are refused, whatever their value, are few of them."""
+    if configuration == TABULAR:
+        own = configurations.import_file(TABULAR).settings
+        return [*own, "gamma", "game", "game_settings", "plays_per_episode", "trials", "x"]
+    found = configurations._keys(configurations.load(GAME).config)
+    return [key for key in found if key not in ledger.REFUSED or key in ("lr", "model", "input_")]
+
+
+@functools.cache
+def assignments(name: str, configuration: str) -> st.SearchStrategy[str]:
+    """`KEY=...` of any key, with any literal, list of literals, or distribution of literals."""
+    key = st.sampled_from(keys(configuration))
+    inside = st.sampled_from([""] * 12 + [".initial", ".a.b", ".0", "."])
+    literal = st.one_of(st.sampled_from(LIKELY), LITERALS.map(as_python), LETTERS)
+    value = literal
+    if name == "grid":
+        value = st.lists(literal, min_size=1, max_size=3).map(",".join)
+    if name == "search":
+        call = st.sampled_from([*search_space.DISTRIBUTIONS, "lognormal", "eval", ""])
+        other = st.one_of(literal, literal.map("x={}".format))
+        several = st.one_of(st.just(["1", "2"]), st.just(["0.1", "0.9"]), st.lists(other))
+        value = st.one_of(st.builds("{}({})".format, call, several.map(",".join)), literal)
+    return st.builds("{}{}={}".format, key, inside, value)
+
+
+def as_python(value: Any) -> str:
+    """A literal as Python reads it; Python's own text of infinity is none."""
+    try:
+        return repr(value).replace("inf", "1e999")
+    except ValueError:  # It writes no integer of thousands of digits.
+        return "1"
+
+
 def values(name: str, kind: Any) -> st.SearchStrategy[str]:
     """Values of an option of this type: good ones, those at the border, and poison."""
     if typing.get_origin(kind) is Literal:
@@ -202,6 +263,8 @@ def values(name: str, kind: Any) -> st.SearchStrategy[str]:
     else:
         good = st.sampled_from(GOOD.get(name, ["new.json"] if kind is Path else ["text"]))
         border = st.sampled_from(WORDS.get(name, PATHS if kind is Path else ["text"]))
+    if name in ("set", "grid", "search"):
+        border = st.one_of(border, assignments(name, GAME))
     # A line with one fault in it gets further than one with several.
     return st.sampled_from([good] * 8 + [border] * 2 + [poison]).flatmap(lambda chosen: chosen)
 
@@ -364,30 +427,70 @@ def run(arguments: list[str]) -> tuple[int, str]:
     return status, errors.getvalue()
 
 
+def assert_ends_as_it_says(arguments: list[str]) -> None:
+    """A known status, and one plain line where it is not 0."""
+    status, errors = run(arguments)
+    note(f"status {status}: {errors[:2000]}")
+    assert status in STATUSES
+    assert "Traceback" not in errors
+    assert "unexpected" not in errors
+    if status:
+        assert errors.startswith("rommeo")
+        assert errors.count("\n") == 1
+        assert errors.endswith("\n")
+    else:
+        assert not errors
+
+
+FUZZED = settings(
+    max_examples=EXAMPLES,
+    derandomize=not LONG,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def setting_lines() -> st.SearchStrategy[list[str]]:
+    """Command lines that give any key of a configuration a value."""
+    called = st.sampled_from(
+        [
+            ["train", GAME, "--set"],
+            ["sweep", GAME, "--grid"],
+            ["sweep", GAME, "--search"],
+            ["sweep", GAME, "--alpha", "1", "--set"],
+            ["sweep", TABULAR, "--grid"],
+            ["sweep", TABULAR, "--search"],
+            ["sweep", TABULAR, "--alpha", "1", "--set"],
+            ["evaluate", "checkpoint", "--set"],
+        ]
+    )
+    return called.flatmap(
+        lambda words: assignments(words[-1].removeprefix("--"), words[1]).map(
+            lambda one: [*words, one]
+        )
+    )
+
+
+@pytest.mark.timeout(0)
+def test_any_value_of_any_key_is_taken_or_refused_in_one_plain_line(ends: Ends):
+    @FUZZED
+    @given(setting_lines())
+    def check(arguments: list[str]) -> None:
+        ends.kind = Ends.KINDS[0]
+        assert_ends_as_it_says(arguments)
+
+    check()
+
+
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("words", COMMANDS)
 def test_any_command_line_ends_with_a_known_status_and_one_plain_line(words: str, ends: Ends):
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=not LONG,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
+    @FUZZED
     @given(command_lines(words, COMMANDS[words]), st.sampled_from(Ends.KINDS))
     def check(arguments: list[str], kind: Any) -> None:
         ends.kind = kind
-        status, errors = run(arguments)
-        note(f"status {status}: {errors[:2000]}")
-        assert status in STATUSES
-        assert "Traceback" not in errors
-        assert "unexpected" not in errors
-        if status:
-            assert errors.startswith("rommeo")
-            assert errors.count("\n") == 1
-            assert errors.endswith("\n")
-        else:
-            assert not errors
+        assert_ends_as_it_says(arguments)
 
     check()
