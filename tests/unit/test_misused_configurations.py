@@ -40,7 +40,7 @@ RETURN = "env_runners/episode_return_mean"
         ("env=None", "The configuration has no environment"),
         ("algo_class=x", "--set algo_class=x: there is no key 'algo_class'."),
         ("validate=3", "--set validate=3: there is no key 'validate'."),
-        ("gamma.x=1", "--set gamma.x=1: 'x' is inside 0.0, which is no dict."),
+        ("gamma.x=1", "--set gamma.x=1: 'x' is inside 0.0, which is no dict; give all of it."),
         ("seed=5", "--set seed=5: this has no effect; give --seed."),
         ("alpha=" + "(" * 5000, "`alpha` is '((("),
     ],
