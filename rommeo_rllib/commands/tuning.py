@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ ENV_STEPS = "num_env_steps_sampled_lifetime"
 
 # Processes and nodes are lost now and then; a trial that fails more often has a fault of its own.
 _MAX_FAILURES = 2
+
+_SECONDS_TO_ANSWER = 10.0
 
 _QUIET_WORKER = {"PYTHONWARNINGS": "ignore", "RAY_DEDUP_LOGS": "1"}
 
@@ -67,6 +70,8 @@ def quiet_ray() -> Iterator[None]:
 def _start_ray() -> None:
     import ray
 
+    address = os.environ.get("RAY_ADDRESS", "")
+    _require_listener(address)
     # In the main thread Ray handles SIGTERM by an exit in the midst of its start.
     with held_back(), patch.object(ray._private.utils, "set_sigterm_handler"):
         try:
@@ -77,12 +82,28 @@ def _start_ray() -> None:
                 runtime_env={"env_vars": _QUIET_WORKER},
             )
         except Exception as error:
-            address = os.environ.get("RAY_ADDRESS")
             where = f"at RAY_ADDRESS={address}" if address else "on this machine"
             raise CommandError(
                 f"Ray cannot be started or reached {where}: {one_line(error)}. Allowed: the "
                 "address of a running cluster, or none, with memory and /tmp left for Ray."
             ) from error
+
+
+def _require_listener(address: str) -> None:
+    """Raises a CommandError if nobody listens at the address of a cluster.
+
+    Ray would try for many minutes, deaf to signals.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto" and the like, or something that Ray refuses at once.
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise CommandError(
+            f"Nobody answers at RAY_ADDRESS={address} ({one_line(error)}); allowed: the address of "
+            "a running cluster, or none to start Ray on this machine."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -321,6 +321,23 @@ def test_a_misspelt_path_beside_a_right_one_is_told_once(capsys):
     assert capsys.readouterr().out.count("'num_env_steps'") == 1
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://[::1]:1", "127.0.0.1:99999", "ü..:1"])
+def test_an_address_at_which_nobody_answers_is_told_before_ray_waits_for_it(address, monkeypatch):
+    import ray
+
+    from rommeo_rllib.commands.tuning import quiet_ray
+
+    def wait(**_: Any) -> None:
+        raise AssertionError("Ray was asked to start.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", wait)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(CommandError, match="Nobody answers at RAY_ADDRESS="), quiet_ray():
+        pass
+
+
 def test_a_ray_that_does_not_start_is_told_with_its_address(monkeypatch):
     import ray
 
@@ -332,7 +349,7 @@ def test_a_ray_that_does_not_start_is_told_with_its_address(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    monkeypatch.setenv("RAY_ADDRESS", "1.2.3.4:5")
-    told = r"at RAY_ADDRESS=1.2.3.4:5: ConnectionError: nobody there\. Allowed"
+    monkeypatch.setenv("RAY_ADDRESS", "nope")
+    told = r"at RAY_ADDRESS=nope: ConnectionError: nobody there\. Allowed"
     with pytest.raises(CommandError, match=told), quiet_ray():
         pass
