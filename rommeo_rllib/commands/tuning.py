@@ -452,6 +452,6 @@ class _OneLine(logging.Handler):
         if said.startswith(self._OF_TRIALS):
             return
         error = record.exc_info[1] if record.exc_info else None
-        reason = f" ({type(error).__name__}: {error})" if error is not None else ""
+        reason = f" ({one_line(error)})" if error is not None else ""
         errors = Console(stderr=True)
         errors.print(f"Ray Tune: {said}{reason}", markup=False, highlight=False, soft_wrap=True)
