@@ -373,7 +373,9 @@ class CheckpointedAlgorithm(Algorithm):
         if COMPONENT_EVAL_ENV_RUNNER in state and self.eval_env_runner is not None:
             # RLlib hands it the state of training's.
             self.eval_env_runner.set_state(state[COMPONENT_EVAL_ENV_RUNNER])
-        self._set_remote_sampling(pickle.loads(state.get(REMOTE_SAMPLING, pickle.dumps({}))))
+        # Of an older version's state, all remote env runners begin new episodes.
+        remote = pickle.loads(state[REMOTE_SAMPLING]) if REMOTE_SAMPLING in state else {}
+        self._set_remote_sampling(remote)
         self._share_policies()
         for name, buffer in self._named_replay_buffers().items():
             if name in state:
