@@ -47,20 +47,17 @@ class DeterministicConfig(JointActionConfig):
     STACKED_KEYS = frozenset({EXPLORATION_NOISE})
     PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
         EXPLORATION_NOISE,
-        "policy_lr",
         "saturation_penalty",
     }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
-        self.policy_lr: ScheduleSpec = 3e-4
         self.exploration_noise: ScheduleSpec = 0.1
         self.saturation_penalty = 1e-3
 
     def training(
         self,
         *,
-        policy_lr: ScheduleSpec = NotProvided,
         exploration_noise: ScheduleSpec = NotProvided,
         saturation_penalty: float = NotProvided,
         **kwargs: Any,
@@ -68,7 +65,6 @@ class DeterministicConfig(JointActionConfig):
         """Sets what concerns training.
 
         Args:
-            policy_lr: learning rate of the policy.
             exploration_noise: standard deviation of the Gaussian noise that is added to explore,
                 where actions span [-1, 1]: a number, or a schedule as ROMMEO-AC's alpha has it, in
                 env steps. Before the first update it stays at its initial value.
@@ -81,7 +77,6 @@ class DeterministicConfig(JointActionConfig):
             ValueError: for an unknown key; it names the nearest right one.
         """
         own = {
-            "policy_lr": policy_lr,
             "exploration_noise": exploration_noise,
             "saturation_penalty": saturation_penalty,
         }
@@ -91,7 +86,6 @@ class DeterministicConfig(JointActionConfig):
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
-        make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
         exploration_schedule(self)
         check_at_least_0(self, "saturation_penalty")
 

@@ -88,8 +88,9 @@ class MASACLearner(StochasticLearner):
         observations = policy.encode(columns[Columns.OBS])
         state = seen_by_critic(update, observations, Columns.OBS)
         target = update.td_target(lambda: self._next_value(update))
-        own, others = columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS]
-        q_loss = policy.critic.loss(state, own, others, target)
+        q_loss = policy.critic.loss(
+            state, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target
+        )
         others = _sampled_opponents(update, Columns.OBS, OPPONENT_MASK)
         # Encoders learn from the Q-function's loss alone.
         pi = policy.policy(observations.detach())
@@ -134,11 +135,11 @@ def _sampled_opponents(update: Update, name: str, mask: str) -> Tensor:
         mask: name of the column that says who acts there.
     """
     assert update.opponents is not None
-    opponents = update.policy.opponents
+    policy = update.policy
     parameters = update.opponents.answers(opponents_observed(update, name), _parameters)
-    distribution = ProductDistribution(update.policy.opponent_components, parameters.detach())
-    actions = squash(update.policy.opponent_components, distribution.rsample(update.noise))
-    return actions * opponents.action_mask(update.columns[mask])
+    distribution = ProductDistribution(policy.opponent_components, parameters.detach())
+    actions = squash(policy.opponent_components, distribution.rsample(update.noise))
+    return actions * policy.opponents.action_mask(update.columns[mask])
 
 
 def _parameters(policy: JointActionPolicy, observations: Tensor) -> Tensor:

@@ -218,7 +218,7 @@ def _opponents(update: Update, name: str) -> Tensor:
 
 
 class MASQLConfig(JointActionConfig):
-    """Configuration of MASQL."""
+    """Configuration of MASQL; its policy, which learns by `policy_lr`, is the sampler."""
 
     POLICY_CLASS = MASQLPolicy
     LEARNER_CLASS = MASQLLearner
@@ -226,14 +226,12 @@ class MASQLConfig(JointActionConfig):
     PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
         "alpha",
         "particles",
-        "policy_lr",
         "value_particles",
     }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or MASQL)
         self.alpha: ScheduleSpec = 1.0
-        self.policy_lr: ScheduleSpec = 3e-4
         self.particles = 16
         self.value_particles = 16
 
@@ -241,7 +239,6 @@ class MASQLConfig(JointActionConfig):
         self,
         *,
         alpha: ScheduleSpec = NotProvided,
-        policy_lr: ScheduleSpec = NotProvided,
         particles: int = NotProvided,
         value_particles: int = NotProvided,
         **kwargs: Any,
@@ -251,7 +248,6 @@ class MASQLConfig(JointActionConfig):
         Args:
             alpha: temperature of the joint policy, in units of the reward: a number or a schedule
                 in env steps, as ROMMEO-AC's.
-            policy_lr: learning rate of the sampler.
             particles: joint actions sampled for each row to train the sampler; an even number.
             value_particles: joint actions by which a next state's soft value is estimated.
             **kwargs: what :meth:`JointActionConfig.training` takes.
@@ -261,7 +257,6 @@ class MASQLConfig(JointActionConfig):
         """
         own = {
             "alpha": alpha,
-            "policy_lr": policy_lr,
             "particles": particles,
             "value_particles": value_particles,
         }
@@ -272,7 +267,6 @@ class MASQLConfig(JointActionConfig):
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
         make_schedule(self.alpha, "alpha")
-        make_schedule(self.policy_lr, "policy_lr", allow_zero=True)
         check_count(self, "particles", least=2)
         check("particles", self.particles, self.particles % 2 == 0, "an even number")
         check_count(self, "value_particles")

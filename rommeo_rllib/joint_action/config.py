@@ -65,13 +65,14 @@ class JointActionConfig(StrictConfig):
     LEARNER_CLASS: type
     """The learner."""
 
-    PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by", "q_lr", "tau"})
+    PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by", "policy_lr", "q_lr", "tau"})
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
         self.exploration_config: dict[str, Any] = {}
         self.gamma = 0.99
         self.q_lr: ScheduleSpec = 3e-4
+        self.policy_lr: ScheduleSpec = 3e-4
         self.q_layer_norm = True
         self.twin_q: bool | str = False
         self.tau = 0.005
@@ -98,6 +99,7 @@ class JointActionConfig(StrictConfig):
         self,
         *,
         q_lr: ScheduleSpec = NotProvided,
+        policy_lr: ScheduleSpec = NotProvided,
         q_layer_norm: bool = NotProvided,
         twin_q: bool | str = NotProvided,
         tau: float = NotProvided,
@@ -118,6 +120,7 @@ class JointActionConfig(StrictConfig):
         Args:
             q_lr: learning rate of the Q-function: a number or a schedule over env steps, see
                 `rommeo_rllib.schedules.make_schedule`.
+            policy_lr: learning rate of the policy, in the same form.
             q_layer_norm: normalise the layers of the Q-network. Without it a Q-function fits large
                 rewards too slowly (see docs/deviations.md).
             twin_q: two Q-networks instead of one, of which the smaller value counts (True or
@@ -162,6 +165,7 @@ class JointActionConfig(StrictConfig):
         """
         own = {
             "q_lr": q_lr,
+            "policy_lr": policy_lr,
             "q_layer_norm": q_layer_norm,
             "twin_q": twin_q,
             "tau": tau,
@@ -206,7 +210,8 @@ class JointActionConfig(StrictConfig):
         super().check_values()
         tau = self.tau
         check("tau", tau, is_finite_number(tau) and 0 < tau <= 1, "a number in (0, 1]")
-        make_schedule(self.q_lr, "q_lr", allow_zero=True)
+        for name in ("q_lr", "policy_lr"):
+            make_schedule(getattr(self, name), name, allow_zero=True)
         check_positive(self, "updates_per_env_step")
         check_positive(self, "env_time_limit_s", none=True)
         flags = ("lean_sampling", "q_layer_norm", "random_warm_up", "store_buffer_in_checkpoints")

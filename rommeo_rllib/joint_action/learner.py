@@ -38,7 +38,6 @@ from rommeo_rllib.joint_action.update import (
     Metrics,
     TrainedParameters,
     Update,
-    q_and_policy,
 )
 from rommeo_rllib.noise import PolicyNoise
 
@@ -60,7 +59,11 @@ class JointActionLearner(GroupedLearner):
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
         """The critic and the policy's network."""
-        return q_and_policy(policy, config)
+        agent: Any = policy
+        return {
+            "q": TrainedParameters(agent.critic.trained, config.q_lr),
+            "policy": TrainedParameters(list(agent.policy_network.parameters()), config.policy_lr),
+        }
 
     def policy_metrics(self, update: Update) -> Metrics:
         """What is worth reporting beside the losses; called for a report's last batch only."""

@@ -46,20 +46,18 @@ class StochasticConfig(JointActionConfig):
     """Configuration of algorithms with stochastic policies."""
 
     STACKED_KEYS = frozenset({ALPHA})
-    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {ALPHA, "alpha_lr", "policy_lr"}
+    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {ALPHA, "alpha_lr"}
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
         self.alpha: ScheduleSpec = "auto"
         self.alpha_lr: ScheduleSpec = 3e-4
-        self.policy_lr: ScheduleSpec = 3e-4
 
     def training(
         self,
         *,
         alpha: ScheduleSpec = NotProvided,
         alpha_lr: ScheduleSpec = NotProvided,
-        policy_lr: ScheduleSpec = NotProvided,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -73,7 +71,6 @@ class StochasticConfig(JointActionConfig):
                 nats), which learns it. The clock of all schedules is env steps sampled over the
                 run's lifetime, all env runners together.
             alpha_lr: learning rate of alpha, where it is learned.
-            policy_lr: learning rate of the policy.
             **kwargs: what :meth:`JointActionConfig.training` takes, and of RLlib's SAC
                 `initial_alpha` and `target_entropy` (its target is that of the whole action, in
                 nats).
@@ -81,7 +78,7 @@ class StochasticConfig(JointActionConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        self._set_provided({"alpha": alpha, "alpha_lr": alpha_lr, "policy_lr": policy_lr})
+        self._set_provided({"alpha": alpha, "alpha_lr": alpha_lr})
         return super().training(**kwargs)
 
     def _take(self, key: str, value: Any) -> bool:
@@ -102,8 +99,7 @@ class StochasticConfig(JointActionConfig):
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
         make_alpha(self.alpha)
-        for name in ("alpha_lr", "policy_lr"):
-            make_schedule(getattr(self, name), name, allow_zero=True)
+        make_schedule(self.alpha_lr, "alpha_lr", allow_zero=True)
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:

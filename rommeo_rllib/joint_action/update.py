@@ -94,14 +94,6 @@ class Update:
         return objective.td_target(rewards, self.columns[RLlibColumns.TERMINATEDS], value, gamma)
 
 
-def q_and_policy(policy: Any, config: Any) -> dict[str, TrainedParameters]:
-    """What nearly all algorithms train: the critic and the policy's network."""
-    return {
-        "q": TrainedParameters(policy.critic.trained, config.q_lr),
-        "policy": TrainedParameters(list(policy.policy_network.parameters()), config.policy_lr),
-    }
-
-
 def opponent_model_parameters(policy: Any, config: Any) -> dict[str, TrainedParameters]:
     """The opponent model's network, of algorithms that have one."""
     parameters = list(policy.opponent_model_network.parameters())
