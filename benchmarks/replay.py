@@ -154,7 +154,7 @@ def timed(work: Callable[[], Any], count: int) -> Callable[[], float]:
 
 def fill_ours(size: int, agents: int) -> Any:
     """Our buffer, filled to the brim; a few long episodes are added again and again."""
-    from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+    from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 
     space = gym.spaces.Box(-1.0, 1.0, (ACTION_SIZE,), np.float32)
     buffer = JointReplayBuffer(size, dict.fromkeys(agent_ids(agents), space), seed=0)

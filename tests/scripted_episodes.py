@@ -15,7 +15,7 @@ import numpy as np
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
-from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
+from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
 
 NUM_ACTIONS = 4
 WAITING = 1000.0

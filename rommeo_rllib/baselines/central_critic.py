@@ -10,11 +10,11 @@ import torch
 from ray.rllib.core.columns import Columns
 from torch import Tensor, nn
 
-from rommeo_rllib.joint_action.encoding import observation_size
-from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
-from rommeo_rllib.joint_action.joint_q import JointQPolicy
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.replay_columns import opponent_column
+from rommeo_rllib.joint_action.modules.image_encoder import ImageEncoder, has_images
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.replay.columns import opponent_column
+from rommeo_rllib.joint_action.spaces.encoding import observation_size
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import Update
 
 _OPPONENTS = "opponent_encoder"

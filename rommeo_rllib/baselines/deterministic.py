@@ -19,13 +19,13 @@ from typing_extensions import Self
 
 from rommeo_rllib import objective
 from rommeo_rllib.components import squash
-from rommeo_rllib.joint_action.checks import check_at_least_0
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
-from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.settings.checks import check_at_least_0
+from rommeo_rllib.joint_action.spaces.encoding import to_env_units
+from rommeo_rllib.joint_action.spaces.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     POLICY_MEAN,
     Metrics,

@@ -28,14 +28,14 @@ from rommeo_rllib.baselines.deterministic import (
 )
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.checks import check_count
 from rommeo_rllib.joint_action.config import NotProvided
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_columns import (
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay.columns import (
     OPPONENT_ACTIONS,
     RECENT,
 )
+from rommeo_rllib.joint_action.settings.checks import check_count
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     OPPONENT_MODEL_LOSS,
     OPPONENT_MODEL_MEAN,

@@ -21,13 +21,13 @@ from rommeo_rllib.baselines.energy import (
     stein_direction,
 )
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.checks import check, check_count
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
-from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.settings.checks import check, check_count
+from rommeo_rllib.joint_action.spaces.encoding import to_env_units
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     ALPHA,
     OPPONENT_MODEL_MEAN,

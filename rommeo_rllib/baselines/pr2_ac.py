@@ -26,10 +26,10 @@ from rommeo_rllib.components import num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.config import NotProvided
-from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.modules.gradients import frozen
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     ALPHA,
     OPPONENT_MODEL_LOSS,

@@ -195,7 +195,7 @@ def validate_game(config: AlgorithmConfig) -> None:
     Raises:
         UsageError: if there is no such game, or not with these settings.
     """
-    from rommeo_rllib.joint_action.strict_config import StrictConfig
+    from rommeo_rllib.joint_action.settings.strict_config import StrictConfig
 
     _check_environment(config.env)
     try:

@@ -84,7 +84,7 @@ class SeedRun:
         path = Path(self.checkpoint) / folder / "transitions.npz"
         if not path.is_file():
             return None
-        from rommeo_rllib.joint_action.replay_files import open_arrays
+        from rommeo_rllib.joint_action.replay.files import open_arrays
 
         try:
             with path.open("rb") as file, open_arrays(file) as arrays:

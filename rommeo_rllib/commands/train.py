@@ -196,7 +196,7 @@ def require_end(stop: Mapping[str, Any]) -> None:
 def can_be_replicated(config: Any) -> bool:
     """Whether seeds can be computed together, as replicas of one trial."""
     from rommeo_rllib.joint_action.config import JointActionConfig
-    from rommeo_rllib.joint_action.plain_sampling import samples_plainly
+    from rommeo_rllib.joint_action.sampling.fast_path_conditions import samples_plainly
 
     return (
         isinstance(config, JointActionConfig)

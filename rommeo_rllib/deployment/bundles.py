@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from rommeo_rllib.deployment.rebuilding import SENSELESS, algorithms, rebuilt
 from rommeo_rllib.file_versions import require_version
-from rommeo_rllib.joint_action.bundle_writing import (
+from rommeo_rllib.joint_action.checkpoints.bundle_writing import (
     BUNDLE,
     DESCRIPTION_FILE,
     FORMAT,
@@ -23,9 +23,9 @@ from rommeo_rllib.joint_action.bundle_writing import (
     VERSION,
     WEIGHTS_FILE,
 )
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.settings_json import settings_from_json
-from rommeo_rllib.joint_action.spaces import AgentID
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.settings.settings_json import settings_from_json
+from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.naming import printable, unknown_name_message
 
 _MOST_BYTES = 1 << 26

@@ -15,9 +15,9 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_LEARNER_GROUP, COMPONENT
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rommeo_rllib.deployment.bundles import Bundle, bundle_folder
-from rommeo_rllib.joint_action.checkpoint_manifest import MANIFEST, check_manifest
-from rommeo_rllib.joint_action.replicas import replica_id
-from rommeo_rllib.joint_action.spaces import AgentID
+from rommeo_rllib.joint_action.checkpoints.manifest import MANIFEST, check_manifest
+from rommeo_rllib.joint_action.spaces.agents import AgentID
+from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.naming import printable, unknown_name_message
 
 _CONSTRUCTION_FILE = "class_and_ctor_args.pkl"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from rommeo_rllib.file_versions import require_version
-from rommeo_rllib.joint_action.encoding import decode_actions
-from rommeo_rllib.joint_action.packing import pack
-from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.spaces.encoding import decode_actions
+from rommeo_rllib.joint_action.spaces.packing import pack
 from rommeo_rllib.naming import printable
 
 VERSION = 1

@@ -17,10 +17,10 @@ from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from torch import nn
 
 from rommeo_rllib.deployment.checkpoints import Trained
-from rommeo_rllib.joint_action.encoding import normalised_space
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.replicas import replica_order
-from rommeo_rllib.joint_action.spaces import AgentID, sorted_agents
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.spaces.agents import AgentID, sorted_agents
+from rommeo_rllib.joint_action.spaces.encoding import normalised_space
+from rommeo_rllib.joint_action.spaces.replicas import replica_order
 from rommeo_rllib.naming import unknown_name_message
 
 RANDOM = "random"

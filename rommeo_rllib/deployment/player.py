@@ -13,10 +13,10 @@ from typing_extensions import Self
 
 from rommeo_rllib.deployment.bundles import Bundle
 from rommeo_rllib.deployment.checkpoints import Trained
-from rommeo_rllib.joint_action.conversion import Misfit, converter
-from rommeo_rllib.joint_action.encoding import decode_actions, env_actions
-from rommeo_rllib.joint_action.packing import pack
-from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.spaces.conversion import Misfit, converter
+from rommeo_rllib.joint_action.spaces.encoding import decode_actions, env_actions
+from rommeo_rllib.joint_action.spaces.packing import pack
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 
 

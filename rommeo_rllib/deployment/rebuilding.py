@@ -10,11 +10,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from rommeo_rllib.joint_action.bundle_writing import WEIGHTS_FILE
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, JointActionPolicy
-from rommeo_rllib.joint_action.settings_json import settings_from_json
-from rommeo_rllib.joint_action.space_json import num_values, space_from_json
-from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.checkpoints.bundle_writing import WEIGHTS_FILE
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS, JointActionPolicy
+from rommeo_rllib.joint_action.settings.settings_json import settings_from_json
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.space_json import num_values, space_from_json
 
 _MOST_OBSERVED, _MOST_ACTED = 1 << 23, 1 << 16
 """Numbers in what a policy and its opponents observe, and in their actions."""

@@ -27,22 +27,22 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.checkpointing import REPLAY_BUFFER, CheckpointedAlgorithm
+from rommeo_rllib.joint_action.checkpoints.checkpointing import REPLAY_BUFFER, CheckpointedAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.remote_sampling import RemoteSampler
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
-from rommeo_rllib.joint_action.replay_columns import Batch
-from rommeo_rllib.joint_action.replay_memory import check_replay_fits
-from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
-from rommeo_rllib.joint_action.replicas import replica_id
-from rommeo_rllib.joint_action.reporting import finite_or_before
-from rommeo_rllib.joint_action.spaces import (
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.columns import Batch
+from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
+from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
+from rommeo_rllib.joint_action.replay.transitions import JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.sampling.recent_episodes import finite_or_before
+from rommeo_rllib.joint_action.sampling.remote import RemoteSampler
+from rommeo_rllib.joint_action.spaces.agents import (
     AgentID,
     agent_action_spaces,
     agent_observation_spaces,
 )
-from rommeo_rllib.joint_action.transitions import JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.provenance import PROVENANCE, provenance
 
 SAMPLING_LAG = "sampling_lag"

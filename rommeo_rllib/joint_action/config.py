@@ -16,8 +16,17 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
-from rommeo_rllib.joint_action import model_settings, per_policy
-from rommeo_rllib.joint_action.checks import (
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q, TWIN_Q_CHOICES
+from rommeo_rllib.joint_action.modules.policy import (
+    INIT_KEY,
+    OPPONENTS,
+    RANDOM_WARM_UP,
+    JointActionPolicy,
+)
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
+from rommeo_rllib.joint_action.settings import model_settings, per_policy
+from rommeo_rllib.joint_action.settings.checks import (
     MOST_COPIES,
     check,
     check_choice,
@@ -25,20 +34,9 @@ from rommeo_rllib.joint_action.checks import (
     check_flag,
     check_positive,
 )
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TWIN_Q, TWIN_Q_CHOICES
-from rommeo_rllib.joint_action.encoding import observation_size
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.mended_rllib import PerAgentMeanStdFilter
-from rommeo_rllib.joint_action.opponent_mask import AddOpponentMask
-from rommeo_rllib.joint_action.policy import (
-    INIT_KEY,
-    OPPONENTS,
-    RANDOM_WARM_UP,
-    JointActionPolicy,
-)
-from rommeo_rllib.joint_action.refusals import refuse_unknown_policy, warn_of_action_masks
-from rommeo_rllib.joint_action.replicas import replica_id, split_id
-from rommeo_rllib.joint_action.spaces import (
+from rommeo_rllib.joint_action.settings.refusals import refuse_unknown_policy, warn_of_action_masks
+from rommeo_rllib.joint_action.settings.strict_config import NotProvided, StrictConfig
+from rommeo_rllib.joint_action.spaces.agents import (
     OpponentGroups,
     agent_action_spaces,
     agent_observation_spaces,
@@ -48,7 +46,9 @@ from rommeo_rllib.joint_action.spaces import (
     shared_opponents,
     whom_each_models,
 )
-from rommeo_rllib.joint_action.strict_config import NotProvided, StrictConfig
+from rommeo_rllib.joint_action.spaces.encoding import observation_size
+from rommeo_rllib.joint_action.spaces.opponent_mask import AddOpponentMask
+from rommeo_rllib.joint_action.spaces.replicas import replica_id, split_id
 from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import ScheduleSpec, is_finite_number, make_schedule
 

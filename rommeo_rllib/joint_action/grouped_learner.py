@@ -12,14 +12,19 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from torch import Generator
 from torch.optim import Optimizer
 
-from rommeo_rllib.joint_action.memory import keep_freed_memory
-from rommeo_rllib.joint_action.optimizer_state import POLICIES, groups_in, network_states, take_up
-from rommeo_rllib.joint_action.per_policy import overrides_of
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replicas import replica_order
-from rommeo_rllib.joint_action.stacking import PolicyGroup, group_policies
+from rommeo_rllib.joint_action.modules.optimizer_state import (
+    POLICIES,
+    groups_in,
+    network_states,
+    take_up,
+)
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, group_policies
+from rommeo_rllib.joint_action.settings.per_policy import overrides_of
+from rommeo_rllib.joint_action.spaces.replicas import replica_order
 from rommeo_rllib.joint_action.update import TrainedParameters
 from rommeo_rllib.noise import NOISE, restore_streams, seeded_generator, streams_state
+from rommeo_rllib.process_memory import keep_freed_memory
 from rommeo_rllib.schedules import Schedule, make_schedule
 
 _LEARNER_STREAM = 1

@@ -25,14 +25,14 @@ from ray.rllib.utils.metrics import (
 )
 from torch import Tensor, nn
 
-from rommeo_rllib.joint_action.central import OpponentPolicies, opponent_ids
-from rommeo_rllib.joint_action.critic import TargetNetworks
-from rommeo_rllib.joint_action.gradients import clipped, tensors_of
 from rommeo_rllib.joint_action.grouped_learner import GroupedLearner
-from rommeo_rllib.joint_action.joint_q import JointQPolicy
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replicas import REPLICAS, ReplicaBatches, split_id
-from rommeo_rllib.joint_action.stacking import PolicyGroup, kept_as_is
+from rommeo_rllib.joint_action.modules.central import OpponentPolicies, opponent_ids
+from rommeo_rllib.joint_action.modules.critic import TargetNetworks
+from rommeo_rllib.joint_action.modules.gradients import clipped, tensors_of
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, kept_as_is
+from rommeo_rllib.joint_action.spaces.replicas import REPLICAS, ReplicaBatches, split_id
 from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,

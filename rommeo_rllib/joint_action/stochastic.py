@@ -20,11 +20,11 @@ from typing_extensions import Self
 from rommeo_rllib import objective
 from rommeo_rllib.components import action_size, squash, total
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
-from rommeo_rllib.joint_action.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.action_distribution import ActionDistribution
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 from rommeo_rllib.schedules import (

@@ -12,8 +12,8 @@ from ray.rllib.core.columns import Columns as RLlibColumns
 from torch import Tensor, nn
 
 from rommeo_rllib import objective
-from rommeo_rllib.joint_action.central import OpponentPolicies
-from rommeo_rllib.joint_action.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.central import OpponentPolicies
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.noise import Noise
 from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
 

@@ -9,8 +9,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.checks import check_choice, check_count, check_fraction
 from rommeo_rllib.joint_action.config import NotProvided
+from rommeo_rllib.joint_action.settings.checks import check_choice, check_count, check_fraction
 from rommeo_rllib.joint_action.stochastic import StochasticConfig
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy

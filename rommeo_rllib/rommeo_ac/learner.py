@@ -15,11 +15,11 @@ from torch import Tensor
 from rommeo_rllib import objective
 from rommeo_rllib.components import broad_latent, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.encoding import to_env_units
-from rommeo_rllib.joint_action.gradients import scale_gradient
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import JointActionPolicy
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS, RECENT
+from rommeo_rllib.joint_action.modules.gradients import scale_gradient
+from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS, RECENT
+from rommeo_rllib.joint_action.spaces.encoding import to_env_units
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import (
     StochasticLearner,
     alpha_loss,

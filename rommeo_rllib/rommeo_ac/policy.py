@@ -7,8 +7,8 @@ from torch import Tensor
 
 from rommeo_rllib.components import all_actions, num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.critic import MAX_COUNTED_ACTIONS
-from rommeo_rllib.joint_action.networks import Network
+from rommeo_rllib.joint_action.modules.critic import MAX_COUNTED_ACTIONS
+from rommeo_rllib.joint_action.modules.networks import Network
 from rommeo_rllib.joint_action.stochastic import StochasticPolicy
 from rommeo_rllib.noise import Noise
 

@@ -15,7 +15,7 @@ from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from small import game_config, own_policy
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.joint_action.optimizer_state import network_states
+from rommeo_rllib.joint_action.modules.optimizer_state import network_states
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

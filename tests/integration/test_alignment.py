@@ -14,8 +14,8 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import NUM_ACTIONS, End, Script, joint_code
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 
 ALWAYS = tuple(range(100))
 AGENTS = ("agent_0", "agent_1", "agent_2")

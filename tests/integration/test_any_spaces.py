@@ -14,7 +14,7 @@ from small import assert_finite, own_policy, policy_of, shared_policy
 from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig, ROMMEOPolicy
-from rommeo_rllib.joint_action.image_encoder import has_images
+from rommeo_rllib.joint_action.modules.image_encoder import has_images
 from rommeo_rllib.registration import ALGORITHMS
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -27,8 +27,8 @@ from rommeo_rllib.deployment.bundles import Bundle
 from rommeo_rllib.deployment.checkpoints import NotTrusted
 from rommeo_rllib.deployment.matches import Stage
 from rommeo_rllib.deployment.player import Player
-from rommeo_rllib.joint_action.bundle_writing import BUNDLE
-from rommeo_rllib.joint_action.checkpoint_manifest import write_manifest
+from rommeo_rllib.joint_action.checkpoints.bundle_writing import BUNDLE
+from rommeo_rllib.joint_action.checkpoints.manifest import write_manifest
 from rommeo_rllib.registration import ALGORITHMS
 
 pytestmark = pytest.mark.usefixtures("ray_session")

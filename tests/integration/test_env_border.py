@@ -15,10 +15,10 @@ from small import own_policy
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.envs.climbing_game import ClimbingGame
-from rommeo_rllib.joint_action.env_border import EnvBorder
-from rommeo_rllib.joint_action.env_guard import EnvGuard
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.sampling.env_border import EnvBorder
+from rommeo_rllib.joint_action.sampling.env_guard import EnvGuard
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 
 pytestmark = pytest.mark.usefixtures("ray_session")

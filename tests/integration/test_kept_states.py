@@ -13,7 +13,7 @@ from small import own_policy
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.envs.coordination_grid import CoordinationGrid
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 
 AGENTS = ["one", "other"]

@@ -13,7 +13,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from small import assert_finite, game_config, own_policy
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.joint_action.env_runner import JointActionEnvRunner
+from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -25,8 +25,12 @@ from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.deployment.bundles import Bundle
 from rommeo_rllib.deployment.checkpoints import NotTrusted, Trained, load_policy
 from rommeo_rllib.deployment.player import Player
-from rommeo_rllib.joint_action.bundle_writing import BUNDLE, DESCRIPTION_FILE, WEIGHTS_FILE
-from rommeo_rllib.joint_action.checkpoint_manifest import write_manifest
+from rommeo_rllib.joint_action.checkpoints.bundle_writing import (
+    BUNDLE,
+    DESCRIPTION_FILE,
+    WEIGHTS_FILE,
+)
+from rommeo_rllib.joint_action.checkpoints.manifest import write_manifest
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

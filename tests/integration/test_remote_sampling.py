@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from small import game_config
 
-from rommeo_rllib.joint_action import remote_sampling
 from rommeo_rllib.joint_action.learner import JointActionLearner
-from rommeo_rllib.joint_action.remote_sampling import RemoteSampler
+from rommeo_rllib.joint_action.sampling import remote as remote_sampling
+from rommeo_rllib.joint_action.sampling.remote import RemoteSampler
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -8,7 +8,7 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from small import game_config
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -10,7 +10,7 @@ import torch
 from small import assert_equal_tensors, game_config, policy_of
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.joint_action.optimizer_state import network_states
+from rommeo_rllib.joint_action.modules.optimizer_state import network_states
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

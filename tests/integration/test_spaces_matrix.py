@@ -24,9 +24,9 @@ from small import assert_finite, own_policy, policy_of
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.deployment.export import export_program
 from rommeo_rllib.deployment.player import Player
-from rommeo_rllib.joint_action.encoding import decode_actions, encode_actions, env_action
-from rommeo_rllib.joint_action.packing import pack
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.spaces.encoding import decode_actions, encode_actions, env_action
+from rommeo_rllib.joint_action.spaces.packing import pack
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -18,7 +18,7 @@ from environments import AnySpacesEnv, TeamEnv
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 from small import own_policy, shared_policy, shrunken
 
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 from rommeo_rllib.registration import ALGORITHMS
 
 RECORDED = Path(__file__).parent / "recorded" / "traces.json"

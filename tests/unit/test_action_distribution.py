@@ -18,11 +18,11 @@ from torch import Tensor
 from rommeo_rllib.baselines.deterministic import INITIAL_NOISE
 from rommeo_rllib.components import num_parameters
 from rommeo_rllib.distributions import Gaussian, OneHotCategorical, SquashedGaussian
-from rommeo_rllib.joint_action.action_distribution import ActionDistribution
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.encoding import action_components, normalised_space
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
-from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.modules.action_distribution import ActionDistribution
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS, RANDOM_WARM_UP
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.encoding import action_components, normalised_space
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA, StochasticPolicy
 from rommeo_rllib.noise import GLOBAL_NOISE
 from rommeo_rllib.registration import ALGORITHMS

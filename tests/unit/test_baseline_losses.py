@@ -16,17 +16,17 @@ from rommeo_rllib.baselines.masac import MASACLearner
 from rommeo_rllib.baselines.masql import MASQLLearner
 from rommeo_rllib.baselines.pr2_ac import PR2ACLearner
 from rommeo_rllib.distributions import MAX_LOG_STD, MIN_STD
-from rommeo_rllib.joint_action.central import OpponentPolicies
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TWIN_Q
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay_columns import (
+from rommeo_rllib.joint_action.modules.central import OpponentPolicies
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.modules.stacking import group_policies
+from rommeo_rllib.joint_action.replay.columns import (
     OPPONENT_ACTIONS,
     RECENT,
     opponent_column,
 )
-from rommeo_rllib.joint_action.spaces import Opponents
-from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator

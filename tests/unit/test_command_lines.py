@@ -41,7 +41,7 @@ from rommeo_rllib.commands import (
 from rommeo_rllib.commands.errors import Terminated
 from rommeo_rllib.commands.trials import Results, Trial, TrialResult
 from rommeo_rllib.deployment import checkpoints, export, matches, player
-from rommeo_rllib.joint_action import ledger
+from rommeo_rllib.joint_action.settings import ledger
 
 LONG = os.environ.get("ROMMEO_FUZZ_EXAMPLES")
 EXAMPLES = int(LONG or 40)

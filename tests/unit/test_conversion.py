@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Te
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rommeo_rllib.joint_action.conversion import Misfit, check_bounds, converter
+from rommeo_rllib.joint_action.spaces.conversion import Misfit, check_bounds, converter
 
 FLOATS = Box(-1.0, 1.0, (2,), np.float32)
 WIDE = Box(-np.inf, np.inf, (2,), np.float64)

@@ -11,8 +11,8 @@ from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import ActionComponent
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TWIN_Q, Critic, TargetNetworks
-from rommeo_rllib.joint_action.networks import mlp
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q, Critic, TargetNetworks
+from rommeo_rllib.joint_action.modules.networks import mlp
 
 ROWS, OBSERVED, OWN, OTHERS = 5, 2, 3, 4
 

@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Te
 from ray.rllib.utils.spaces.space_utils import batch, unsquash_action
 
 from rommeo_rllib.components import ActionComponent, action_size
-from rommeo_rllib.joint_action.encoding import (
+from rommeo_rllib.joint_action.spaces.encoding import (
     action_components,
     decode_actions,
     decode_nested_actions,
@@ -25,7 +25,7 @@ from rommeo_rllib.joint_action.encoding import (
     observation_size,
     to_env_units,
 )
-from rommeo_rllib.joint_action.packing import pack, pack_batch, packed_shape
+from rommeo_rllib.joint_action.spaces.packing import pack, pack_batch, packed_shape
 
 PLANE = Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 10.0], np.float32))
 SPACES = {

@@ -23,12 +23,10 @@ from rommeo_rllib.deployment.bundles import Bundle  # noqa: E402
 from rommeo_rllib.deployment.export import load_weights  # noqa: E402
 from rommeo_rllib.deployment.matches import Stage  # noqa: E402
 from rommeo_rllib.deployment.rebuilding import algorithms  # noqa: E402
-from rommeo_rllib.joint_action import (  # noqa: E402
-    bundle_writing,
-    checkpoint_manifest,
-    replay_files,
-)
-from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest  # noqa: E402
+from rommeo_rllib.joint_action.checkpoints import bundle_writing  # noqa: E402
+from rommeo_rllib.joint_action.checkpoints import manifest as checkpoint_manifest  # noqa: E402
+from rommeo_rllib.joint_action.checkpoints.manifest import check_manifest  # noqa: E402
+from rommeo_rllib.joint_action.replay import files as replay_files  # noqa: E402
 
 
 def released(name: str) -> list[Path]:

@@ -28,9 +28,9 @@ from rommeo_rllib.commands.train import reason
 from rommeo_rllib.commands.tune_results import read_trials
 from rommeo_rllib.deployment.bundles import Bundle, copy_bundle
 from rommeo_rllib.deployment.matches import Stage
-from rommeo_rllib.joint_action.bundle_writing import DESCRIPTION_FILE, WEIGHTS_FILE
-from rommeo_rllib.joint_action.settings_json import settings_from_json, settings_to_json
-from rommeo_rllib.joint_action.space_json import num_values, space_to_json
+from rommeo_rllib.joint_action.checkpoints.bundle_writing import DESCRIPTION_FILE, WEIGHTS_FILE
+from rommeo_rllib.joint_action.settings.settings_json import settings_from_json, settings_to_json
+from rommeo_rllib.joint_action.spaces.space_json import num_values, space_to_json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 HUGE = 10**9

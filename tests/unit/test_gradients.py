@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rommeo_rllib.joint_action.gradients import clipped, evaluated
+from rommeo_rllib.joint_action.modules.gradients import clipped, evaluated
 
 WAYS = ["value", "norm", "global_norm"]
 POLICIES = 3

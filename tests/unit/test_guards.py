@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from rommeo_rllib.joint_action.checkpoint_manifest import check_manifest, write_manifest
-from rommeo_rllib.joint_action.env_guard import EnvGuard
-from rommeo_rllib.joint_action.reporting import finite_or_before
+from rommeo_rllib.joint_action.checkpoints.manifest import check_manifest, write_manifest
+from rommeo_rllib.joint_action.sampling.env_guard import EnvGuard
+from rommeo_rllib.joint_action.sampling.recent_episodes import finite_or_before
 
 NAN = float("nan")
 

@@ -11,13 +11,13 @@ import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
 from torch import nn
 
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM, TargetNetworks
-from rommeo_rllib.joint_action.encoding import encode_observations, observation_size
-from rommeo_rllib.joint_action.image_encoder import ImageEncoder, has_images
-from rommeo_rllib.joint_action.packing import pack
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.spaces import Opponents
-from rommeo_rllib.joint_action.stacking import is_stackable
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TargetNetworks
+from rommeo_rllib.joint_action.modules.image_encoder import ImageEncoder, has_images
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.modules.stacking import is_stackable
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.encoding import encode_observations, observation_size
+from rommeo_rllib.joint_action.spaces.packing import pack
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.registration import ALGORITHMS
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy

@@ -7,14 +7,14 @@ import pytest
 
 from rommeo_rllib.envs.climbing_game import ClimbingGame
 from rommeo_rllib.envs.max_of_two_quadratics import MaxOfTwoQuadratics
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.lean_sampling import LeanSampler
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replicas import replica_id
-from rommeo_rllib.joint_action.spaces import Opponents
-from rommeo_rllib.joint_action.stacking import group_policies
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.modules.stacking import group_policies
+from rommeo_rllib.joint_action.replay.transitions import ReplicaSteps
+from rommeo_rllib.joint_action.sampling.fast_path import LeanSampler
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
-from rommeo_rllib.joint_action.transitions import ReplicaSteps
 from rommeo_rllib.noise import seeded_generator
 from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy

@@ -10,8 +10,8 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from test_config import make_config
 
 from rommeo_rllib import ROMMEOACConfig, ROMMEOACEMPConfig
-from rommeo_rllib.joint_action import ledger
-from rommeo_rllib.joint_action.ledger import HONOURED, KEPT_BY_RLLIB, REFUSED
+from rommeo_rllib.joint_action.settings import ledger
+from rommeo_rllib.joint_action.settings.ledger import HONOURED, KEPT_BY_RLLIB, REFUSED
 
 FIELDS = sorted(vars(AlgorithmConfig()))
 

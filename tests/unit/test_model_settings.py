@@ -18,7 +18,7 @@ from test_config import make_config, spaces_of
 from torch import nn
 
 from rommeo_rllib import ROMMEOPolicy
-from rommeo_rllib.joint_action.networks import mlp
+from rommeo_rllib.joint_action.modules.networks import mlp
 
 CHANGED = {
     "fcnet_bias_initializer": "zeros_",

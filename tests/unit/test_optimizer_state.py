@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rommeo_rllib.joint_action.optimizer_state import POLICIES, network_states, take_up
+from rommeo_rllib.joint_action.modules.optimizer_state import POLICIES, network_states, take_up
 
 
 def optimizer_of(policies: list[str], *names: str) -> torch.optim.Optimizer:

@@ -14,7 +14,7 @@ from test_config import make_config
 from test_rommeo_losses import make_policy
 
 from rommeo_rllib import DDPGConfig, MASQLConfig, ROMMEOACConfig
-from rommeo_rllib.joint_action.other_algorithms import owners
+from rommeo_rllib.joint_action.settings.other_algorithms import owners
 from rommeo_rllib.schedules import Auto, make_alpha
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)

@@ -18,7 +18,7 @@ from rommeo_rllib import (
     PR2ACConfig,
     ROMMEOACConfig,
 )
-from rommeo_rllib.joint_action.per_policy import check_added
+from rommeo_rllib.joint_action.settings.per_policy import check_added
 
 CONFIGS = [ROMMEOACConfig, DDPGConfig, DDPGOMConfig, MADDPGConfig, MASQLConfig, PR2ACConfig]
 TWO_CHOICES = gym.spaces.Discrete(2)

@@ -11,7 +11,7 @@ import pytest
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import NUM_ACTIONS, End, Script, joint_code, observation, play
 
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer, opponent_column
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer, opponent_column
 
 ALWAYS = tuple(range(100_000))
 AGENTS = ("agent_0", "agent_1", "agent_2")

@@ -9,11 +9,11 @@ import psutil
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
-from rommeo_rllib.joint_action.memory import available_memory, keep_freed_memory
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
-from rommeo_rllib.joint_action.replay_memory import bytes_per_env_step, check_replay_fits
-from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
-from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.memory_needed import bytes_per_env_step, check_replay_fits
+from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps
+from rommeo_rllib.process_memory import available_memory, keep_freed_memory
 
 IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
 OBSERVATIONS = {"a": IMAGE, "b": Dict({"x": Box(-1.0, 1.0, (3,), np.float32), "y": Discrete(4)})}
@@ -62,7 +62,7 @@ def test_memory_is_taken_as_it_is_written_to(replicas):
 @pytest.mark.parametrize("replicas", [1, 4])
 def test_a_capacity_that_cannot_fit_names_one_that_does(replicas, monkeypatch):
     monkeypatch.setattr(
-        "rommeo_rllib.joint_action.replay_memory.available_memory", lambda: 1_000_000_000
+        "rommeo_rllib.joint_action.replay.memory_needed.available_memory", lambda: 1_000_000_000
     )
     row = replicas * bytes_per_env_step(OBSERVATIONS, ACTIONS)
     fits = 1_000_000_000 // row

@@ -6,10 +6,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rommeo_rllib.joint_action.replay_buffer import JointReplayBuffer
-from rommeo_rllib.joint_action.replica_replay import ReplicaReplay
-from rommeo_rllib.joint_action.replicas import ReplicaBatches, replica_id
-from rommeo_rllib.joint_action.transitions import AgentTransitions, JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.spaces.replicas import ReplicaBatches, replica_id
 
 SPACES = {"a": gym.spaces.Discrete(3), "b": gym.spaces.Box(-1.0, 1.0, (2,), np.float32)}
 POLICIES = ["p_a", "p_b"]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from rommeo_rllib import objective
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy

@@ -12,12 +12,12 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import broad_latent
-from rommeo_rllib.joint_action.critic import Q_LAYER_NORM
-from rommeo_rllib.joint_action.gradients import frozen
-from rommeo_rllib.joint_action.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay_columns import OPPONENT_ACTIONS
-from rommeo_rllib.joint_action.spaces import Opponents
+from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
+from rommeo_rllib.joint_action.modules.gradients import frozen
+from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
+from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.spaces.agents import Opponents
+from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator

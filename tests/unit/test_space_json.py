@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rommeo_rllib.joint_action.space_json import space_from_json, space_to_json
+from rommeo_rllib.joint_action.spaces.space_json import space_from_json, space_to_json
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 

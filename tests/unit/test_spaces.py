@@ -8,7 +8,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Text
 
-from rommeo_rllib.joint_action.spaces import (
+from rommeo_rllib.joint_action.spaces.agents import (
     Opponents,
     agent_action_spaces,
     check_agents_of_policy,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import End, Script, Transition, observation, play
 
-from rommeo_rllib.joint_action.mended_rllib import OrderedEpisode
-from rommeo_rllib.joint_action.transitions import EpisodeJoiner, JointSteps
+from rommeo_rllib.joint_action.replay.transitions import EpisodeJoiner, JointSteps
+from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
 
 ALWAYS = tuple(range(100))
 DENSE = {"agent_0": ALWAYS, "agent_1": ALWAYS}

@@ -1,0 +1,1 @@
+"""Checkpoints and bundles: written whole, read checked."""

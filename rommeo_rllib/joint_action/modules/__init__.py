@@ -1,0 +1,1 @@
+"""RLModules of the policies: networks, critics, and their computation in stacks."""

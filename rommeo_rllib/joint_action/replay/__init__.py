@@ -1,0 +1,1 @@
+"""Joint transitions: how they are taken from episodes, stored and drawn."""

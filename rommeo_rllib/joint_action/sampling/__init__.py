@@ -1,0 +1,1 @@
+"""From environments to joint steps: env runners, the fast path, the border to environments."""

@@ -1,0 +1,1 @@
+"""Settings: what RLlib's configuration may say, checked before anything is built."""

@@ -1,0 +1,1 @@
+"""Who the agents are, and how their observations and actions are encoded."""
