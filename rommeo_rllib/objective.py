@@ -154,7 +154,9 @@ def weighted_likelihood_loss(weights: Tensor, log_prob: Tensor) -> Tensor:
     return -(weights * log_prob).sum(-1)
 
 
-def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float) -> Tensor:
+def td_target(
+    reward: Tensor, terminated: Tensor, next_value: Tensor, gamma: float | Tensor
+) -> Tensor:
     """R + gamma V(s'), the square bracket of Eq. 14; V counts as 0 where the episode terminated.
 
     A time limit (truncation) is no termination: the value behind it counts.

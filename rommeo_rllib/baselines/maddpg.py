@@ -147,7 +147,7 @@ class DDPGLearner(DeterministicLearner):
         state = self.critic_observations(update, observations, Columns.OBS)
         target = update.td_target(lambda: self._next_value(update))
         stored = self.stored_opponents(update)
-        q_loss = policy.critic.loss(state, columns[Columns.ACTIONS], stored, target)
+        q_loss = update.q_loss(state, columns[Columns.ACTIONS], stored, target)
         others = self.present_opponents(update)
         # An encoder learns from the Q-function's loss alone.
         fixed = state.detach()

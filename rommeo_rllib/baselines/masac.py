@@ -88,9 +88,7 @@ class MASACLearner(StochasticLearner):
         observations = policy.encode(columns[Columns.OBS])
         state = seen_by_critic(update, observations, Columns.OBS)
         target = update.td_target(lambda: self._next_value(update))
-        q_loss = policy.critic.loss(
-            state, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target
-        )
+        q_loss = update.q_loss(state, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target)
         others = _sampled_opponents(update, Columns.OBS, OPPONENT_MASK)
         # Encoders learn from the Q-function's loss alone.
         pi = policy.policy(observations.detach())

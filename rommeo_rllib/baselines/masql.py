@@ -163,7 +163,7 @@ class MASQLLearner(JointActionLearner):
         target = update.td_target(lambda: self._next_value(update))
         own, others = columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS]
         return {
-            Q_LOSS: policy.critic.loss(observations, own, others, target),
+            Q_LOSS: update.q_loss(observations, own, others, target),
             # An encoder learns from the Q-function's loss alone.
             POLICY_LOSS: self._sampler_loss(update, observations.detach()),
         }

@@ -97,9 +97,7 @@ class PR2ACLearner(DeterministicLearner):
         # An encoder learns from the Q-function's loss alone.
         observations = encoded.detach()
         target = update.td_target(lambda: self._next_value(update))
-        q_loss = policy.critic.loss(
-            encoded, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target
-        )
+        q_loss = update.q_loss(encoded, columns[Columns.ACTIONS], columns[OPPONENT_ACTIONS], target)
         with policy.critic.frozen():
             # How would they answer what was done?
             answered, log_prob = _answered(update, observations, columns[Columns.ACTIONS])

@@ -29,11 +29,10 @@ from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from rommeo_rllib.joint_action.checkpoints.checkpointing import REPLAY_BUFFER, CheckpointedAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig
-from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer, ReplayOfReplica
 from rommeo_rllib.joint_action.replay.columns import Batch
 from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
-from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
-from rommeo_rllib.joint_action.replay.transitions import JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.replay.transitions import JointSteps
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.recent_episodes import finite_or_before
 from rommeo_rllib.joint_action.sampling.remote import RemoteSampler
@@ -67,7 +66,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         # RLlib calls `on_algorithm_init` at the end of its own setup, and a user's callback may
         # restore a checkpoint: what that needs is made when it is first asked for.
         for name in (
-            "_replay",
+            "replay_buffer",
             "_remote_sampler",
             "_opponent_observation_spaces",
             "_policy_changes",
@@ -93,10 +92,11 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
             )
         self._share_policies()
         self._policy_changes  # noqa: B018  # Of all policies that come later.
-        self._replay  # noqa: B018  # Too large a one is told before training begins.
+        self.replay_buffer  # noqa: B018  # Too large a one is told before training begins.
 
     @cached_property
-    def _replay(self) -> ReplicaReplay:
+    def replay_buffer(self) -> JointReplayBuffer:
+        """The replay buffer, of all replicas."""
         spaces = self.spaces[INPUT_ENV_SINGLE_SPACES]
         action_spaces, replayed = agent_action_spaces(spaces), agent_observation_spaces(spaces)
         for agent in action_spaces:
@@ -107,14 +107,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         check_replay_fits(
             self.config.replay_capacity, self.config.replicas, replayed, action_spaces
         )
-        return ReplicaReplay(
-            self.config.replicas,
-            self.config.replay_capacity,
-            action_spaces,
-            self.config.seed,
-            self.config.opponent_groups,
-            replayed,
-        )
+        return self.config.make_replay_buffer(action_spaces, replayed)
 
     @cached_property
     def _remote_sampler(self) -> RemoteSampler:
@@ -160,16 +153,6 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         self.config = config
         self.setup(config)
         return True
-
-    @property
-    def replay_buffers(self) -> list[JointReplayBuffer]:
-        """The replay buffer of each replica."""
-        return self._replay.buffers
-
-    @property
-    def replay_buffer(self) -> JointReplayBuffer:
-        """The replay buffer (of the first replica)."""
-        return self.replay_buffers[0]
 
     def _share_policies(self) -> None:
         """Lets a local env runner act with the very networks of a local learner."""
@@ -275,13 +258,11 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         self._store([sample for fragment, _ in fragments for sample in fragment])
         return self._env_steps_sampled() - before
 
-    def _store(self, samples: Sequence[JointSteps | ReplicaSteps | MultiAgentEpisode]) -> None:
+    def _store(self, samples: Sequence[JointSteps | MultiAgentEpisode]) -> None:
         episodes = []
         for sample in samples:
-            if isinstance(sample, ReplicaSteps):
-                self._replay.add_steps(sample)
-            elif isinstance(sample, JointSteps):
-                self.replay_buffers[sample.replica].add_steps(sample)
+            if isinstance(sample, JointSteps):
+                self.replay_buffer.add_steps(sample)
             else:
                 episodes.append(sample)
         if episodes:
@@ -308,7 +289,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
     def _gradient_step(self, env_steps: int) -> None:
         rows = self.config.total_train_batch_size
         with self.metrics.log_time((TIMERS, REPLAY_BUFFER_SAMPLE_TIMER)):
-            batches = self._batches(rows)
+            batches = self._batches(rows, env_steps)
         timesteps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: env_steps}
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             if self.learner_group.is_local:
@@ -323,12 +304,22 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
                         "A learner process was lost, and with it what was learned. Restore from "
                         "the last checkpoint; Tune does so with `FailureConfig(max_failures=...)`."
                     ) from error
+        if self.replay_buffer.sampler.WEIGHS:
+            answers = self.learner_group.foreach_learner(lambda learner: learner.td_errors())
+            for indices, errors in (pair for answer in answers for pair in answer.get()):
+                self.replay_buffer.note_errors(indices, errors)
 
-    def _batches(self, rows: int) -> Mapping[str, Batch]:
+    def _batches(self, rows: int, env_steps: int) -> Mapping[str, Batch]:
         """A batch for each policy, of each replica."""
-        policies, window = self._policies_to_train(), self.config.recent_window
-        replay = self._replay if self.config.replicas > 1 else self.replay_buffer
-        return replay.sample(policies, rows, window, self._opponent_observation_spaces)
+        policies = self._policies_to_train()
+        return self.replay_buffer.sample(
+            policies,
+            rows,
+            self.config.recent_window,
+            self._opponent_observation_spaces,
+            {policy: self.config.get_config_for_module(policy).gamma for policy in policies},
+            env_steps=env_steps,
+        )
 
     def _policies_to_train(self) -> list[str]:
         to_train = self.config.policies_to_train
@@ -338,7 +329,8 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
             return sorted(policy for policy in self.config.policies if to_train(policy, None))
         return sorted(to_train)
 
-    def _named_replay_buffers(self) -> dict[str, JointReplayBuffer]:
+    def _named_replay_buffers(self) -> dict[str, ReplayOfReplica]:
         if self.config.replicas == 1:
             return {REPLAY_BUFFER: self.replay_buffer}
-        return {replica_id(REPLAY_BUFFER, r): b for r, b in enumerate(self.replay_buffers)}
+        of_replicas = enumerate(self.replay_buffer.of_replicas)
+        return {replica_id(REPLAY_BUFFER, replica): held for replica, held in of_replicas}

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium as gym
 from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
 from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch, MeanStdFilter
@@ -23,6 +24,7 @@ from rommeo_rllib.joint_action.modules.policy import (
     RANDOM_WARM_UP,
     JointActionPolicy,
 )
+from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
@@ -37,6 +39,7 @@ from rommeo_rllib.joint_action.settings.checks import (
 from rommeo_rllib.joint_action.settings.refusals import refuse_unknown_policy, warn_of_action_masks
 from rommeo_rllib.joint_action.settings.strict_config import NotProvided, StrictConfig
 from rommeo_rllib.joint_action.spaces.agents import (
+    AgentID,
     OpponentGroups,
     agent_action_spaces,
     agent_observation_spaces,
@@ -344,6 +347,26 @@ class JointActionConfig(StrictConfig):
     def get_default_learner_class(self) -> type:
         """`LEARNER_CLASS`."""
         return self.LEARNER_CLASS
+
+    def make_replay_buffer(
+        self,
+        action_spaces: Mapping[AgentID, gym.Space],
+        observation_spaces: Mapping[AgentID, gym.Space],
+    ) -> JointReplayBuffer:
+        """An empty replay buffer, as the settings ask for it.
+
+        Args:
+            action_spaces: the action space of each agent.
+            observation_spaces: what each agent's policy observes.
+        """
+        return JointReplayBuffer(
+            self.replay_capacity,
+            action_spaces,
+            self.seed,
+            self.opponent_groups,
+            observation_spaces,
+            self.replicas,
+        )
 
     @property
     def recent_window(self) -> int | None:

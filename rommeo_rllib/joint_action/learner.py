@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.learner.training_data import TrainingData
@@ -32,6 +33,7 @@ from rommeo_rllib.joint_action.modules.gradients import clipped, tensors_of
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, kept_as_is
+from rommeo_rllib.joint_action.replay.columns import INDICES
 from rommeo_rllib.joint_action.spaces.replicas import REPLICAS, ReplicaBatches, split_id
 from rommeo_rllib.joint_action.update import (
     Losses,
@@ -85,6 +87,7 @@ class JointActionLearner(GroupedLearner):
         # Of the latest update: the groups with a batch here, and all that were trained.
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
         self._trained: list[tuple[PolicyGroup, Update]] = []
+        self._last_batches: Mapping[str, Any] = {}
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
         self._targets: dict[str, TargetNetworks] = {}
@@ -145,6 +148,7 @@ class JointActionLearner(GroupedLearner):
             for group in self._groups
             if any(module_id in batches for module_id in group.ids)
         ]
+        self._last_batches = batches
         self._trained = self._last_updates
         # All learners take part in a step, whatever their shards hold.
         if self._last_updates or self.distributed:
@@ -232,6 +236,20 @@ class JointActionLearner(GroupedLearner):
             if hasattr(group.policy, "has_learned"):
                 group.policy.has_learned.data.fill_(1.0)
             self.after_update(update)
+
+    def td_errors(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of the latest update the `INDICES` of rows that have weights, and how wrong Q was there.
+
+        Both are (rows,), for each policy that had a batch.
+        """
+        return [
+            (indices.cpu().numpy(), errors[module_id].cpu().numpy())
+            for group, update in self._last_updates
+            if update.td_errors
+            for errors in (group.split(update.td_errors[-1]),)
+            for module_id, indices in group.split(update.columns[INDICES]).items()
+            if module_id in self._last_batches
+        ]
 
     def _targets_of(self, group: PolicyGroup) -> TargetNetworks:
         if group.ids[0] not in self._targets:

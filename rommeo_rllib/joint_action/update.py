@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from rommeo_rllib import objective
 from rommeo_rllib.joint_action.modules.central import OpponentPolicies
-from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
+from rommeo_rllib.joint_action.replay.columns import DISCOUNTS, WEIGHTS
 from rommeo_rllib.noise import Noise
 from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
 
@@ -56,15 +57,17 @@ class Update:
         noise: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
         opponents: the door to the opponents' own policies, where training is central.
+        td_errors: takes up how wrong Q was in each row, (B,), if rows have weights.
     """
 
-    policy: JointActionPolicy
+    policy: JointQPolicy
     configs: Sequence[AlgorithmConfig]
     columns: Columns
     env_steps: int
     noise: Noise
     stacked: bool
     opponents: OpponentPolicies | None = None
+    td_errors: list[Tensor] = field(default_factory=list)
 
     def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
         """The present value of a schedule of each policy, () or (policies,)."""
@@ -86,12 +89,27 @@ class Update:
         Args:
             next_value: makes that value, (B,); not called where nothing counts but the reward.
         """
-        rewards, gamma = self.columns[RLlibColumns.REWARDS], self.configs[0].gamma
-        if gamma == 0.0:
+        rewards = self.columns[RLlibColumns.REWARDS]
+        if self.configs[0].gamma == 0.0:
             return rewards
         with torch.no_grad():
             value = next_value()
-        return objective.td_target(rewards, self.columns[RLlibColumns.TERMINATEDS], value, gamma)
+        terminated, discounts = self.columns[RLlibColumns.TERMINATEDS], self.columns[DISCOUNTS]
+        return objective.td_target(rewards, terminated, value, discounts)
+
+    def q_loss(
+        self, observations: Tensor, own_actions: Tensor, opponent_actions: Tensor, targets: Tensor
+    ) -> Tensor:
+        """The critic's loss, (), weighted where rows have weights; arguments are the critic's.
+
+        Rows that have weights are told their TD errors afterwards, see `td_errors`.
+        """
+        losses = self.policy.critic.losses(observations, own_actions, opponent_actions, targets)
+        if WEIGHTS not in self.columns:
+            return losses.mean(-1)
+        # The root of the squared Bellman error, of two networks of the sum of both.
+        self.td_errors.append((2.0 * losses.detach()).sqrt())
+        return (self.columns[WEIGHTS] * losses).mean(-1)
 
 
 def opponent_model_parameters(policy: Any, config: Any) -> dict[str, TrainedParameters]:

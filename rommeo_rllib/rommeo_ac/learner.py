@@ -224,7 +224,7 @@ class _ROMMEOUpdate:
         batch = self.batch
         target = self.td_target(self._next_value)
         own = batch[Columns.ACTIONS]
-        return self.policy.critic.loss(self.encoded, own, self.opponent_actions, target)
+        return self.update.q_loss(self.encoded, own, self.opponent_actions, target)
 
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function and those opponents who act at the next step."""

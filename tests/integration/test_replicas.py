@@ -8,7 +8,7 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from small import game_config
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
-from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import ReplayOfReplica
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -22,7 +22,7 @@ def built(config: ROMMEOACConfig, iterations: int) -> tuple[ROMMEOAC, dict]:
     return algorithm, result
 
 
-def plays(buffer: JointReplayBuffer) -> np.ndarray:
+def plays(buffer: ReplayOfReplica) -> np.ndarray:
     arrays = buffer.get_state()["arrays"]
     return np.concatenate([arrays[f"{agent}/actions"].reshape(len(buffer), -1) for agent in (0, 1)])
 
@@ -33,7 +33,9 @@ def test_a_copy_computes_what_a_trial_of_its_own_computes(game):
     for replica in range(3):
         alone, own = built(game_config(game).debugging(seed=SEED + replica), 3)
         np.testing.assert_allclose(
-            plays(together.replay_buffers[replica]), plays(alone.replay_buffer), atol=1e-3
+            plays(together.replay_buffer.of_replicas[replica]),
+            plays(alone.replay_buffer),
+            atol=1e-3,
         )
         metrics = result["learners"]["replicas"]["player_0"]
         assert metrics["q_loss"][replica] == pytest.approx(
@@ -50,7 +52,7 @@ def test_a_copy_computes_what_a_trial_of_its_own_computes(game):
 def test_env_steps_are_those_of_one_copy():
     algorithm, result = built(game_config(replicas=4), 2)
     assert result["num_env_steps_sampled_lifetime"] == 80
-    assert [len(buffer) for buffer in algorithm.replay_buffers] == [80] * 4
+    assert [len(buffer) for buffer in algorithm.replay_buffer.of_replicas] == [80] * 4
     algorithm.stop()
 
 

@@ -33,7 +33,7 @@ def batches_of(algorithm: Any, rows: Mapping[str, int]) -> list[dict[str, dict[s
     """Some batches from the replay, with so many rows of each policy."""
     batches = []
     for _ in range(3):
-        drawn = algorithm._batches(ROWS)
+        drawn = algorithm._batches(ROWS, env_steps=0)
         batches.append({p: {n: c[: rows[p]] for n, c in drawn[p].items()} for p in rows})
     return batches
 

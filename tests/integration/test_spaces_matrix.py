@@ -27,6 +27,7 @@ from rommeo_rllib.deployment.player import Player
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.spaces.encoding import decode_actions, encode_actions, env_action
 from rommeo_rllib.joint_action.spaces.packing import pack
+from rommeo_rllib.joint_action.spaces.replicas import replica_id
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -169,8 +170,11 @@ def records_of(file: Path) -> list[dict[str, Any]]:
                 return found[1:]
 
 
-def check_rows(buffer: JointReplayBuffer, records: list[dict[str, Any]], spaces: Any) -> None:
+def check_rows(
+    replay: JointReplayBuffer, replica: int, records: list[dict[str, Any]], spaces: Any
+) -> None:
     """Every row of a replay, and of a batch, is what the environment wrote down."""
+    buffer = replay.of_replicas[replica]
     arrays = buffer.get_state()["arrays"]
     assert len(buffer) == len(records) >= 10
     for index, agent in enumerate(AGENTS):
@@ -185,7 +189,8 @@ def check_rows(buffer: JointReplayBuffer, records: list[dict[str, Any]], spaces:
     by_reward = {record["reward"]: row for row, record in enumerate(records)}
     for index, agent in enumerate(AGENTS):
         other = AGENTS[1 - index]
-        batch = buffer.sample([agent], 30)[agent]
+        batches = replay.sample([agent], 30)
+        batch = batches[agent if len(replay.of_replicas) == 1 else replica_id(agent, replica)]
         rows = [by_reward[int(reward)] for reward in batch["rewards"]]
         stored = arrays[f"{1 - index}/actions"][rows]
         expected = encode_actions(spaces[other][1], stored)
@@ -222,10 +227,10 @@ def test_what_is_learned_from_is_what_happened(way, tmp_path_factory, data):
         for agent in AGENTS:
             assert_finite(learners[agent], LOSSES)
         files = sorted(log.iterdir())[: config.replicas]  # Those of evaluation come after.
-        for buffer, file in zip(algorithm.replay_buffers, files, strict=True):
+        for replica, file in enumerate(files):
             # A fragment may be under way.
-            records = records_of(file)[: len(buffer)]
-            check_rows(buffer, records, spaces)
+            records = records_of(file)[: len(algorithm.replay_buffer)]
+            check_rows(algorithm.replay_buffer, replica, records, spaces)
         if way != "replicas":
             evaluated = algorithm.evaluate()["env_runners"]
             assert evaluated["num_episodes"] == 2

@@ -21,6 +21,7 @@ from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.modules.stacking import group_policies
 from rommeo_rllib.joint_action.replay.columns import (
+    DISCOUNTS,
     OPPONENT_ACTIONS,
     RECENT,
     opponent_column,
@@ -88,6 +89,7 @@ def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: 
         Columns.REWARDS: torch.randn(ROWS),
         Columns.TERMINATEDS: (torch.rand(ROWS) < 0.5).float(),
         OPPONENT_ACTIONS: 2.0 * torch.rand(ROWS, 2) - 1.0,
+        DISCOUNTS: torch.full((ROWS,), 0.9),
         OPPONENT_MASK: torch.ones(ROWS, 2),
         NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }
@@ -97,7 +99,7 @@ def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: 
     for number in range(2):
         for name in (Columns.OBS, Columns.NEXT_OBS):
             columns[opponent_column(name, number)] = torch.rand(ROWS, 2)
-    config = ALGORITHMS[algorithm].get_default_config().training(**{"gamma": 0.9, **training})
+    config = ALGORITHMS[algorithm].get_default_config().training(gamma=0.9, **training)
     noise = PolicyNoise([seeded_generator(1)], stacked=False)
     return Update(policy, [config], columns, 0, noise, False, opponents)
 

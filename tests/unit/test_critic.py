@@ -80,12 +80,12 @@ def test_of_all_own_actions_each_has_its_own_smaller_value():
 def test_each_of_two_networks_learns_as_it_would_alone():
     critic = make_critic(True)
     given, wanted = inputs(), torch.arange(5.0)
-    critic.loss(*given, wanted).backward()
+    critic.losses(*given, wanted).mean().backward()
     for number in (0, 1):
         one = alone(critic, number)
         for parameter in one.parameters():
             parameter.grad = None
-        one.loss(*given, wanted).backward()
+        one.losses(*given, wanted).mean().backward()
         pairs = zip(critic.networks[number].parameters(), one.networks.parameters(), strict=True)
         for together, separate in pairs:
             torch.testing.assert_close(together.grad, separate.grad)

@@ -10,7 +10,7 @@ from rommeo_rllib.envs.max_of_two_quadratics import MaxOfTwoQuadratics
 from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.modules.stacking import group_policies
-from rommeo_rllib.joint_action.replay.transitions import ReplicaSteps
+from rommeo_rllib.joint_action.replay.transitions import JointSteps
 from rommeo_rllib.joint_action.sampling.fast_path import LeanSampler
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
@@ -62,7 +62,8 @@ def test_replicas_are_sampled_in_common_as_each_alone(game, fragment):
     alone = [make_sampler(game, [replica]) for replica in range(REPLICAS)]
     for _ in range(2 * PLAYS):
         (steps,) = sampler.sample(groups, env_steps=fragment, explore=True)
-        assert isinstance(steps, ReplicaSteps)
+        assert isinstance(steps, JointSteps)
+        assert steps.replicas == REPLICAS
         for replica, (own_sampler, own_groups) in enumerate(alone):
             (own,) = own_sampler.sample(own_groups, env_steps=fragment, explore=True)
             found = steps.of(replica)

@@ -273,7 +273,7 @@ def test_memory_is_that_of_the_raw_arrays():
     obs = 3 * 4
     a_row = 2 * obs + 8 + 4 + 4  # Observations, an int64 action, reward, terminated.
     raw = len(AGENTS) * capacity * a_row
-    assert raw <= buffer.nbytes <= 1.1 * raw
+    assert raw <= buffer.storage.nbytes <= 1.1 * raw
 
 
 # Checkpoints.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay.memory_needed import bytes_per_env_step, check_replay_fits
-from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
 from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps
 from rommeo_rllib.process_memory import available_memory, keep_freed_memory
 
@@ -43,7 +43,7 @@ def one_step(length: int = 1) -> JointSteps:
 def test_what_a_replay_will_need_is_known_before():
     buffer = JointReplayBuffer(7, ACTIONS, observation_spaces=OBSERVATIONS)
     buffer.add_steps(one_step())
-    assert buffer.nbytes == 7 * bytes_per_env_step(OBSERVATIONS, ACTIONS)
+    assert buffer.storage.nbytes == 7 * bytes_per_env_step(OBSERVATIONS, ACTIONS)
 
 
 @pytest.mark.parametrize("replicas", [1, 3])
@@ -51,11 +51,13 @@ def test_memory_is_taken_as_it_is_written_to(replicas):
     keep_freed_memory()
     np.ones(10_000_000)  # Freed at once, and kept by the C library.
     process = psutil.Process()
-    replay = ReplicaReplay(replicas, 20_000, ACTIONS, 0, observation_spaces=OBSERVATIONS)
+    replay = JointReplayBuffer(
+        20_000, ACTIONS, 0, observation_spaces=OBSERVATIONS, replicas=replicas
+    )
     before = process.memory_info().rss
-    for buffer in replay.buffers:
-        buffer.add_steps(one_step())
-    assert replay.buffers[0].nbytes > 490e6
+    for replica in range(replicas):
+        replay.add_steps(dataclasses.replace(one_step(), replica=replica))
+    assert replay.storage.nbytes > replicas * 490e6
     assert process.memory_info().rss - before < 20e6
 
 

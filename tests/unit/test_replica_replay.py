@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
-from rommeo_rllib.joint_action.replay.replicated import ReplicaReplay
-from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps
 from rommeo_rllib.joint_action.spaces.replicas import ReplicaBatches, replica_id
 
 SPACES = {"a": gym.spaces.Discrete(3), "b": gym.spaces.Box(-1.0, 1.0, (2,), np.float32)}
@@ -43,18 +45,23 @@ def steps(
     return JointSteps(length, agents, replica)
 
 
+def by_itself(*args: Any, **kwargs: Any) -> JointSteps:
+    """The same for a replay of its own."""
+    return dataclasses.replace(steps(*args, **kwargs), replica=0)
+
+
 def filled(lengths: tuple[int, ...], absent: tuple[int, ...] = ()):
     """A replay of all replicas, and a buffer of its own for each, with the same content."""
-    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    replay = JointReplayBuffer(CAPACITY, SPACES, SEED, replicas=REPLICAS)
     alone = [JointReplayBuffer(CAPACITY, SPACES, SEED + r) for r in range(REPLICAS)]
     for replica, buffer in enumerate(alone):
         for start, length in enumerate(lengths):
-            replay.buffers[replica].add_steps(steps(replica, length, start, absent))
-            buffer.add_steps(steps(replica, length, start, absent))
+            replay.add_steps(steps(replica, length, start, absent))
+            buffer.add_steps(by_itself(replica, length, start, absent))
     return replay, alone
 
 
-def assert_draws_as_alone(replay: ReplicaReplay, alone, recent_window):
+def assert_draws_as_alone(replay: JointReplayBuffer, alone, recent_window):
     found = replay.sample(POLICIES, 8, recent_window)
     for replica, buffer in enumerate(alone):
         for policy, columns in buffer.sample(POLICIES, 8, recent_window).items():
@@ -65,7 +72,7 @@ def assert_draws_as_alone(replay: ReplicaReplay, alone, recent_window):
     return found
 
 
-def in_common(length: int, start: int, left: tuple[int, ...] = ()) -> ReplicaSteps:
+def in_common(length: int, start: int, left: tuple[int, ...] = ()) -> JointSteps:
     """The steps of all replicas, one replica's after the other."""
     of_replicas = [steps(r, length, start, left=left).agents for r in range(REPLICAS)]
     agents = {}
@@ -76,48 +83,48 @@ def in_common(length: int, start: int, left: tuple[int, ...] = ()) -> ReplicaSte
         agents[agent] = AgentTransitions(
             f"p_{agent}", np.arange(length), *joined, next_acting=acting
         )
-    return ReplicaSteps(length, REPLICAS, agents)
+    return JointSteps(length, agents, replicas=REPLICAS)
 
 
 @pytest.mark.parametrize("lengths", [(1, 1), (7, 6), (15, 15), (3, 30)])
 def test_steps_of_all_replicas_are_stored_as_those_of_each(lengths):
     _, alone = filled(lengths)
-    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    replay = JointReplayBuffer(CAPACITY, SPACES, SEED, replicas=REPLICAS)
     for start, length in enumerate(lengths):
         replay.add_steps(in_common(length, start))
-    for buffer, own in zip(replay.buffers, alone, strict=True):
+    for buffer, own in zip(replay.of_replicas, alone, strict=True):
         state, wanted = buffer.get_state(), own.get_state()
         np.testing.assert_equal(state, wanted)
     assert_draws_as_alone(replay, alone, 4)
 
 
 def test_who_has_left_by_the_next_step_is_stored_for_all_replicas_as_for_each():
-    replay = ReplicaReplay(REPLICAS, CAPACITY, SPACES, SEED)
+    replay = JointReplayBuffer(CAPACITY, SPACES, SEED, replicas=REPLICAS)
     alone = [JointReplayBuffer(CAPACITY, SPACES, SEED + r) for r in range(REPLICAS)]
     for start, left in enumerate([(), (1, 3), ()]):
         replay.add_steps(in_common(4, start, left))
         for replica, buffer in enumerate(alone):
-            buffer.add_steps(steps(replica, 4, start, left=left))
+            buffer.add_steps(by_itself(replica, 4, start, left=left))
     found = assert_draws_as_alone(replay, alone, None)
     masks = found["p_a@1"]["next_opponent_mask"]
     assert masks.shape == (8, 1)
-    drawn = replay.buffers[1].sample(["p_a"], 500)["p_a"]["next_opponent_mask"]
+    drawn = replay.sample(["p_a"], 500)["p_a@1"]["next_opponent_mask"]
     assert drawn.mean() == pytest.approx(10 / 12, abs=0.07)
     # A buffer that is filled anew does not see what was there before.
     fresh = JointReplayBuffer(CAPACITY, SPACES, SEED)
-    fresh.add_steps(steps(0, 6))
-    for buffer in replay.buffers:
+    fresh.add_steps(by_itself(0, 6))
+    for buffer in replay.of_replicas:
         buffer.set_state(fresh.get_state())
     assert replay.sample(["p_a"], 50)["p_a@2"]["next_opponent_mask"].all()
 
 
 def test_steps_are_stored_where_each_buffer_stands_if_these_differ():
     replay, alone = filled((7,))
-    for buffer in (replay.buffers[1], alone[1]):
-        buffer.add_steps(steps(1, 2, 9))
+    replay.add_steps(steps(1, 2, 9))
+    alone[1].add_steps(by_itself(1, 2, 9))
     replay.add_steps(in_common(4, 2))
-    for replica, (buffer, own) in enumerate(zip(replay.buffers, alone, strict=True)):
-        own.add_steps(steps(replica, 4, 2))
+    for replica, (buffer, own) in enumerate(zip(replay.of_replicas, alone, strict=True)):
+        own.add_steps(by_itself(replica, 4, 2))
         np.testing.assert_equal(buffer.get_state(), own.get_state())
 
 
@@ -130,23 +137,33 @@ def test_replicas_are_drawn_from_at_once_as_each_alone(lengths, recent_window):
         assert isinstance(found, ReplicaBatches)
 
 
-def test_where_an_agent_was_absent_each_replica_is_drawn_from_by_itself():
-    replay, alone = filled((7,), absent=(2, 3))
-    assert not isinstance(assert_draws_as_alone(replay, alone, 4), ReplicaBatches)
+@pytest.mark.parametrize("recent_window", [None, 4])
+def test_where_an_agent_was_absent_each_replica_draws_from_where_it_acted(recent_window):
+    assert_draws_as_alone(*filled((7,), absent=(2, 3)), recent_window)
 
 
-def test_replicas_of_different_length_are_drawn_from_one_by_one():
+@pytest.mark.parametrize("recent_window", [None, 8])
+def test_replicas_of_different_length_draw_from_what_each_has(recent_window):
     replay, alone = filled((7,))
-    replay.buffers[1].add_steps(steps(1, 2, 9))
-    alone[1].add_steps(steps(1, 2, 9))
-    assert not isinstance(assert_draws_as_alone(replay, alone, None), ReplicaBatches)
+    replay.add_steps(steps(1, 2, 9))
+    alone[1].add_steps(by_itself(1, 2, 9))
+    assert_draws_as_alone(replay, alone, recent_window)
+
+
+def test_a_policy_that_has_acted_in_some_replicas_only_gets_batches_of_those():
+    replay = JointReplayBuffer(CAPACITY, SPACES, SEED, replicas=REPLICAS)
+    for replica in range(REPLICAS):
+        of_both = steps(replica, 4)
+        of_one = dataclasses.replace(of_both, agents={"a": of_both.agents["a"]})
+        replay.add_steps(of_both if replica == 1 else of_one)
+    assert set(replay.sample(POLICIES, 5)) == {"p_a@0", "p_a@1", "p_a@2", "p_b@1"}
 
 
 def test_a_restored_replay_draws_as_before():
     replay, alone = filled((15, 15))
-    states = [buffer.get_state() for buffer in replay.buffers]
+    states = [buffer.get_state() for buffer in replay.of_replicas]
     restored, _ = filled((3,))
-    for buffer, state in zip(restored.buffers, states, strict=True):
+    for buffer, state in zip(restored.of_replicas, states, strict=True):
         buffer.set_state(state)
     assert isinstance(assert_draws_as_alone(restored, alone, None), ReplicaBatches)
 

@@ -15,7 +15,7 @@ from rommeo_rllib.components import broad_latent
 from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.modules.gradients import frozen
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.replay.columns import DISCOUNTS, OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
@@ -68,6 +68,7 @@ def make_update(policy: ROMMEOPolicy, constant: bool, **training) -> Update:
         Columns.REWARDS: torch.randn(ROWS),
         Columns.TERMINATEDS: torch.zeros(ROWS),
         OPPONENT_ACTIONS: torch.cat(others, -1),
+        DISCOUNTS: torch.full((ROWS,), 0.9),
         OPPONENT_MASK: torch.ones(ROWS, 2),
         NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }

@@ -42,7 +42,7 @@ from rommeo_rllib.joint_action.checkpoints.policy_changes import (
     shapes_of,
 )
 from rommeo_rllib.joint_action.config import JointActionConfig
-from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.buffer import ReplayOfReplica
 from rommeo_rllib.joint_action.sampling.remote import RemoteSampler
 from rommeo_rllib.joint_action.settings.per_policy import NAME, as_dict, by_module, check_added
 from rommeo_rllib.joint_action.spaces.agents import agent_action_spaces
@@ -73,7 +73,7 @@ class CheckpointedAlgorithm(Algorithm):
     def _remote_sampler(self) -> RemoteSampler:
         raise NotImplementedError
 
-    def _named_replay_buffers(self) -> dict[str, JointReplayBuffer]:
+    def _named_replay_buffers(self) -> dict[str, ReplayOfReplica]:
         raise NotImplementedError
 
     def _share_policies(self) -> None:

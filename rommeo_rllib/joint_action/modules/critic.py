@@ -134,14 +134,14 @@ class Critic(nn.Module):
         one, other = values
         return 0.5 * (one + other) if self._twin == MEAN else torch.minimum(one, other)
 
-    def loss(
+    def losses(
         self,
         observations: Tensor,
         own_actions: Tensor,
         opponent_actions: Tensor,
         targets: Tensor,
     ) -> Tensor:
-        """Half of the squared Bellman error (Eq. 14), a number a policy: () or (policies,).
+        """Half of the squared Bellman error of each row (Eq. 14), (B,).
 
         Of two networks it is the sum, so that each learns as it would alone.
 
@@ -152,8 +152,7 @@ class Critic(nn.Module):
             targets: what Q is to be, (B,).
         """
         values = self._values(self.networks, observations, own_actions, opponent_actions)
-        losses = [objective.q_loss(value, targets).mean(-1) for value in values]
-        return torch.stack(losses).sum(0)
+        return torch.stack([objective.q_loss(value, targets) for value in values]).sum(0)
 
     def _values(
         self,

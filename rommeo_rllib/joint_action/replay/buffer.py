@@ -1,32 +1,131 @@
-"""Replay of joint transitions: batches are drawn from a ring of them."""
+"""Replay of joint transitions: a storage, a sampler, and the batches that are made of both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from ray.rllib.core.columns import Columns
+from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rommeo_rllib.joint_action.replay.columns import (
+    DISCOUNTS,
+    INDICES,
+    NEXT_ABSENT,
     OPPONENT_ACTIONS,
     RECENT,
-    TRANSITION_COLUMNS,
+    WEIGHTS,
     Batch,
-    gather,
-    next_opponent_mask,
     opponent_column,
-    own_columns,
 )
-from rommeo_rllib.joint_action.replay.ring import ABSENT, ReplayRing
-from rommeo_rllib.joint_action.spaces.agents import AgentID
+from rommeo_rllib.joint_action.replay.files import ReplayFiles
+from rommeo_rllib.joint_action.replay.samplers import Drawn, UniformSampler
+from rommeo_rllib.joint_action.replay.storage import JointStorage
+from rommeo_rllib.joint_action.replay.transitions import EpisodeJoiner, JointSteps
+from rommeo_rllib.joint_action.spaces.agents import AgentID, OpponentGroups, whom_each_models
 from rommeo_rllib.joint_action.spaces.encoding import encode_actions
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces.packing import blank
+from rommeo_rllib.joint_action.spaces.replicas import ReplicaBatches, replica_id
 
 
-class JointReplayBuffer(ReplayRing):
-    """Draws a batch for each policy, aligned by env step; arguments are those of the ring."""
+class ReplayOfReplica(ReplayFiles):
+    """What a replay holds of one replica, as checkpoints store it."""
+
+    def __init__(self, storage: JointStorage, sampler: UniformSampler, replica: int):
+        self.storage = storage
+        self.sampler = sampler
+        self.replica = replica
+        self._joiner = EpisodeJoiner()
+
+    def __len__(self) -> int:
+        return int(self.storage.sizes[self.replica])
+
+    def get_state(
+        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """The stored transitions, oldest first, and what else is needed to continue."""
+        parts = [part.get_state(self.replica) for part in (self.storage, self.sampler)]
+        return {
+            kind: {name: value for part in parts for name, value in part[kind].items()}
+            for kind in ("arrays", "manifest")
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Replaces the content by that of `state`; of more rows than fit, the newest are kept.
+
+        Raises:
+            ValueError: if the state is of other agents, or its arrays do not fit together.
+        """
+        self._joiner = EpisodeJoiner()
+        self.storage.set_state(self.replica, state)
+        self.sampler.set_state(self.replica, state)
+
+    def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:
+        """What RLlib stores to build an equal one; ours are built from the configuration."""
+        return (), {}
+
+
+class JointReplayBuffer(ReplayOfReplica):
+    """Keeps joint transitions, and makes a batch for each policy, aligned by env step.
+
+    Agent ids are sorted; an agent's opponents are all others, or those in its group, in that order.
+
+    Args:
+        capacity: env steps kept of each replica; the oldest goes first.
+        action_spaces: the action space of each agent, as RLlib stores its actions.
+        seed: seeds the drawing of batches; replica r draws as a replay with a seed r higher would.
+        opponent_groups: for some agents, whom they model; all others model everybody.
+        observation_spaces: what is stored of each agent's observations; without it columns have the
+            shapes and types of the first values.
+        replicas: independent games whose transitions are kept apart.
+        make_sampler: makes the sampler, from a storage and a seed.
+        links: whether the storage notes where each agent's next transition stands.
+
+    Attributes:
+        of_replicas: what is held of each replica.
+
+    Raises:
+        ValueError: if `capacity` is not positive.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        action_spaces: Mapping[AgentID, gym.Space],
+        seed: int | None = None,
+        opponent_groups: OpponentGroups | None = None,
+        observation_spaces: Mapping[AgentID, gym.Space] | None = None,
+        replicas: int = 1,
+        make_sampler: Callable[[JointStorage, int | None], UniformSampler] = UniformSampler,
+        *,
+        links: bool = False,
+    ):
+        storage = JointStorage(capacity, action_spaces, observation_spaces, replicas, links=links)
+        super().__init__(storage, make_sampler(storage, seed), 0)
+        self.of_replicas: list[ReplayOfReplica] = [
+            self,
+            *(ReplayOfReplica(storage, self.sampler, replica) for replica in range(1, replicas)),
+        ]
+        self.agents = storage.agents
+        self._opponents = whom_each_models(self.agents, opponent_groups)
+        self._numbers = {agent: number for number, agent in enumerate(self.agents)}
+
+    def add(self, episodes: Sequence[MultiAgentEpisode]) -> None:
+        """Stores the joint transitions of all chunks that one round of sampling brought.
+
+        Raises:
+            ValueError: if a reward is not finite, or an agent is not among the environment's.
+        """
+        for steps in self._joiner.join(episodes):
+            self.add_steps(steps)
+
+    def add_steps(self, steps: JointSteps) -> None:
+        """Stores joint transitions; raises as :meth:`add` does."""
+        for agent, rows in self.storage.add(steps):
+            self.sampler.note_added(agent, rows)
 
     def sample(
         self,
@@ -34,8 +133,12 @@ class JointReplayBuffer(ReplayRing):
         batch_size: int,
         recent_window: int | None = None,
         observation_spaces: Mapping[AgentID, gym.Space] | None = None,
-    ) -> dict[str, Batch]:
-        """A batch for each policy, drawn uniformly with replacement from the steps it acted in.
+        gammas: Mapping[str, float] | None = None,
+        *,
+        env_steps: int = 0,
+        shared_rows: bool = False,
+    ) -> Mapping[str, Batch]:
+        """A batch for each policy, drawn from the steps it acted in.
 
         Args:
             policies: policy ids; one that has not acted yet gets no batch.
@@ -44,148 +147,184 @@ class JointReplayBuffer(ReplayRing):
                 drawn from this many most recent env steps.
             observation_spaces: if given, those of all agents: batches then also have what each
                 opponent observed, under the names that `opponent_column` gives.
+            gammas: the discount of each policy, of which `DISCOUNTS` are made.
+            env_steps: the clock of the sampler's schedules.
+            shared_rows: whether all policies get the same env steps, drawn uniformly from those in
+                which all acted, as the loss of a team needs it.
 
         Returns:
-            For each policy: obs, actions, rewards, new_obs, terminateds, opponent_actions,
-            opponent_mask, next_opponent_mask. All have `batch_size` rows, aligned by env step;
-            actions are as the networks see them.
+            For each policy, or, with replicas, for each module id: obs, actions, rewards, new_obs,
+            terminateds, opponent_actions, opponent_mask, next_opponent_mask, discounts. All have
+            `batch_size` rows, aligned by env step; actions are as the networks see them.
         """
-        batches = {}
-        for policy in policies:
-            picked = self._draw(policy, batch_size, self._size)
-            if not picked:
+        policies = list(policies)
+        replicas = range(self.storage.replicas)
+        shared = [
+            self.sampler.draw_shared(policies, replica, batch_size)
+            for replica in replicas
+            if shared_rows
+        ]
+        batches: dict[str, Batch] = {}
+        common: dict[str, Batch] = {}
+        for number, policy in enumerate(policies):
+            drawn, recent = [], []
+            for replica in replicas:
+                rows = (
+                    shared[replica][number]
+                    if shared_rows
+                    else self.sampler.draw(policy, replica, batch_size, env_steps)
+                )
+                drawn.append(rows)
+                if recent_window is not None and rows:
+                    # A policy that has been absent of late learns from all that it has seen.
+                    newest = self.sampler.draw_recent(policy, replica, batch_size, recent_window)
+                    recent.append(newest or rows)
+                else:
+                    recent.append([])
+            gamma = None if gammas is None else gammas[policy]
+            together = _of_one_agent(drawn, recent) if len(replicas) > 1 else None
+            if together is not None:
+                batch = self._batch(*together, observation_spaces, gamma)
+                common[policy] = {
+                    name: column.reshape(len(replicas), batch_size, *column.shape[1:])
+                    for name, column in batch.items()
+                }
                 continue
-            batches[policy] = self._gather(picked, TRANSITION_COLUMNS)
-            if observation_spaces is not None:
-                batches[policy] |= self._opponent_observations(picked, observation_spaces)
-                # What a newcomer will observe is not among what those who act now see next.
-                batches[policy][NEXT_OPPONENT_MASK] *= batches[policy][OPPONENT_MASK]
-            if recent_window is not None:
-                # A policy that has been absent of late learns from all that it has seen.
-                recent = self._draw(policy, batch_size, min(recent_window, self._size)) or picked
-                columns = self._gather(recent, (Columns.OBS,))
-                batches[policy] |= {RECENT + name: column for name, column in columns.items()}
-        return batches
+            for replica, (rows, newest) in enumerate(zip(drawn, recent, strict=True)):
+                if rows:
+                    name = replica_id(policy, replica) if len(replicas) > 1 else policy
+                    batches[name] = self._batch(rows, newest, observation_spaces, gamma)
+        if not batches and common:
+            return ReplicaBatches(common)
+        return batches | (dict(ReplicaBatches(common)) if common else {})
 
-    def sole_agents(self, policies: Iterable[str]) -> dict[str, AgentID] | None:
-        """The one agent that each policy has always acted for.
+    def note_errors(self, indices: np.ndarray, errors: np.ndarray) -> None:
+        """Tells the sampler the TD errors of rows, by the batch's `INDICES`."""
+        agents, rows = np.divmod(indices, self.storage.replicas * self.storage.capacity)
+        for number in np.unique(agents):
+            of_agent = agents == number
+            self.sampler.note_errors(self.agents[number], rows[of_agent], errors[of_agent])
 
-        None unless all agents have acted at every stored env step, each by a policy of its own.
-        """
-        agents: dict[str, AgentID] = {}
-        for agent, counts in self._counts.items():
-            number = int(counts[:-1].argmax()) if len(counts) > 1 else 0
-            if counts[number] != self._size or self._size == 0:
-                return None
-            agents[self._policies[number]] = agent
-        return {p: agents[p] for p in policies} if agents.keys() >= set(policies) else None
-
-    def draw_rows(self, size: int, window: int) -> np.ndarray:
-        """Rows among the `window` newest, uniformly with replacement."""
-        age = self._rng.integers(window, size=size)
-        return (self.next_row - 1 - age) % self.capacity
-
-    def _draw(self, policy: str, batch_size: int, window: int) -> list[tuple[AgentID, np.ndarray]]:
-        """Rows among the `window` newest in which `policy` acted, with the agent it acted for."""
-        if policy not in self._policies:
-            return []
-        number = self._policies.index(policy)
-        found = [(agent, self._count(agent, number, window)) for agent in self.agents]
-        found = [(agent, count) for agent, count in found if count]
-        if not found:
-            return []
-        total = sum(count for _, count in found)
-        if len(found) == 1:
-            shares = np.array([batch_size])
-        else:
-            shares = self._rng.multinomial(batch_size, [count / total for _, count in found])
-        return [
-            (agent, self._draw_rows(agent, number, int(share), count, window))
-            for (agent, count), share in zip(found, shares, strict=True)
-            if share
-        ]
-
-    def _count(self, agent: AgentID, number: int, window: int) -> int:
-        """In how many of the `window` newest rows the policy acted for `agent`."""
-        count = int(self._counts[agent][number])
-        if window == self._size or count == 0:
-            return count
-        rows = (self.next_row - 1 - np.arange(window)) % self.capacity
-        return int(np.count_nonzero(self._acted_by[agent][rows] == number))
-
-    def _draw_rows(
-        self, agent: AgentID, number: int, size: int, count: int, window: int
-    ) -> np.ndarray:
-        acted_by = self._acted_by[agent]
-        found: list[np.ndarray] = []
-        missing = size
-        while missing > 0:
-            rows = self.draw_rows(int(np.ceil(missing * window / count)), window)
-            if count < window:
-                rows = rows[acted_by[rows] == number][:missing]
-            found.append(rows)
-            missing -= len(rows)
-        return found[0] if len(found) == 1 else np.concatenate(found)
-
-    def _gather(
-        self, picked: Sequence[tuple[AgentID, np.ndarray]], columns: Sequence[str]
+    def _batch(
+        self,
+        drawn: Sequence[Drawn],
+        recent: Sequence[Drawn],
+        observation_spaces: Mapping[AgentID, gym.Space] | None,
+        gamma: float | None,
     ) -> Batch:
-        parts = [self._gather_agent(agent, rows, columns) for agent, rows in picked]
-        if len(parts) == 1:
-            return parts[0]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _gather_agent(self, agent: AgentID, rows: np.ndarray, columns: Sequence[str]) -> Batch:
-        opponents = self._opponents[agent]
-        if not opponents:  # Of a policy that does not learn here: nothing to be known.
-            return own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
-        present = [self._present(opponent, rows) for opponent in opponents]
-        if all(acted.all() for acted in present):
-            numbers = self._opponent_numbers[agent]
-            return gather(
-                self._columns, self._action_spaces, agent, opponents, numbers, rows, columns
-            )
-        batch = own_columns(self._columns[agent], self._action_spaces[agent], rows, columns)
-        actions = [
-            self._opponent_actions(opponent, rows, acted)
-            for opponent, acted in zip(opponents, present, strict=True)
-        ]
-        batch[OPPONENT_MASK] = np.stack(present, axis=-1).astype(np.float32)
-        batch[NEXT_OPPONENT_MASK] = next_opponent_mask(
-            self._columns[agent], self._opponent_numbers[agent], rows
-        )
-        batch[OPPONENT_ACTIONS] = np.concatenate(actions, -1)
+        batch = _concatenated([self._gather(one, observation_spaces, gamma) for one in drawn])
+        if recent:
+            columns = _concatenated([self._gather_recent(one) for one in recent])
+            batch |= {RECENT + name: column for name, column in columns.items()}
         return batch
 
-    def _present(self, agent: AgentID, rows: np.ndarray) -> np.ndarray:
-        """Whether `agent` acted, for each of `rows`."""
-        if self._counts[agent][:-1].max(initial=0) == self._size:
-            return np.ones(len(rows), bool)
-        return self._acted_by[agent][rows] != ABSENT
+    def _gather(
+        self,
+        drawn: Drawn,
+        observation_spaces: Mapping[AgentID, gym.Space] | None,
+        gamma: float | None,
+    ) -> Batch:
+        """The batch of one agent's rows."""
+        agent, rows = drawn.agent, drawn.rows
+        own = self.storage.columns[agent]
+        actions = encode_actions(self.storage.action_spaces[agent], own[Columns.ACTIONS][rows])
+        batch = {
+            Columns.OBS: own[Columns.OBS][rows],
+            Columns.ACTIONS: actions,
+            Columns.REWARDS: own[Columns.REWARDS][rows],
+            Columns.NEXT_OBS: own[Columns.NEXT_OBS][rows],
+            Columns.TERMINATEDS: own[Columns.TERMINATEDS][rows],
+        }
+        if gamma is not None:
+            batch[DISCOUNTS] = np.full(len(rows), gamma, np.float32)
+        if self._opponents[agent]:  # Else of a policy that does not learn here.
+            batch |= self._of_opponents(agent, rows)
+            batch[NEXT_OPPONENT_MASK] = self._next_opponent_mask(agent, rows)
+        if observation_spaces is not None:
+            batch |= self._opponent_observations(agent, rows, observation_spaces)
+            # What a newcomer will observe is not among what those who act now see next.
+            batch[NEXT_OPPONENT_MASK] *= batch[OPPONENT_MASK]
+        if drawn.weights is not None:
+            rows_of_all = self.storage.replicas * self.storage.capacity
+            batch[INDICES] = rows + self._numbers[agent] * rows_of_all
+            batch[WEIGHTS] = drawn.weights
+        return batch
 
-    def _opponent_actions(
-        self, opponent: AgentID, rows: np.ndarray, present: np.ndarray
-    ) -> np.ndarray:
-        space, width = self._action_spaces[opponent], self._action_sizes[opponent]
-        if opponent not in self._columns:
-            return np.zeros((len(rows), width), np.float32)
-        actions = self._columns[opponent][Columns.ACTIONS]
-        encoded = np.zeros((len(rows), width), np.float32)
-        encoded[present] = encode_actions(space, actions[rows[present]])
+    def _gather_recent(self, drawn: Drawn) -> Batch:
+        """What the prior learns from: observations, and what the opponents did."""
+        observations = self.storage.columns[drawn.agent][Columns.OBS][drawn.rows]
+        return {Columns.OBS: observations, **self._of_opponents(drawn.agent, drawn.rows)}
+
+    def _of_opponents(self, agent: AgentID, rows: np.ndarray) -> Batch:
+        """Who else acted, (B, opponents), and how, (B, their action size)."""
+        present, actions = [], []
+        for opponent in self._opponents[agent]:
+            acted = self.storage.present(opponent, rows)
+            present.append(acted)
+            actions.append(self._actions(opponent, rows, acted))
+        return {
+            OPPONENT_MASK: np.stack(present, axis=-1).astype(np.float32),
+            OPPONENT_ACTIONS: actions[0] if len(actions) == 1 else np.concatenate(actions, -1),
+        }
+
+    def _actions(self, opponent: AgentID, rows: np.ndarray, present: np.ndarray) -> np.ndarray:
+        space, own = self.storage.action_spaces[opponent], self.storage.columns.get(opponent)
+        if own is not None and present.all():
+            return encode_actions(space, own[Columns.ACTIONS][rows])
+        encoded = np.zeros((len(rows), self.storage.action_sizes[opponent]), np.float32)
+        if own is not None:
+            encoded[present] = encode_actions(space, own[Columns.ACTIONS][rows[present]])
         return encoded
 
+    def _next_opponent_mask(self, agent: AgentID, rows: np.ndarray) -> np.ndarray:
+        """1 for each opponent that acts at the agent's own next step, (B, opponents)."""
+        opponents = self._opponents[agent]
+        own = self.storage.columns[agent]
+        if NEXT_ABSENT not in own:
+            return np.ones((len(rows), len(opponents)), np.float32)
+        absent = own[NEXT_ABSENT][rows][:, [self._numbers[opponent] for opponent in opponents]]
+        return (~absent).astype(np.float32)
+
     def _opponent_observations(
-        self,
-        picked: Sequence[tuple[AgentID, np.ndarray]],
-        spaces: Mapping[AgentID, gym.Space],
+        self, agent: AgentID, rows: np.ndarray, spaces: Mapping[AgentID, gym.Space]
     ) -> Batch:
-        parts: dict[str, list[np.ndarray]] = {}
-        for agent, rows in picked:
-            for number, opponent in enumerate(self._opponents[agent]):
-                present, none = self._present(opponent, rows), blank(spaces[opponent])
-                for name in (Columns.OBS, Columns.NEXT_OBS):
-                    column = np.repeat(none[np.newaxis], len(rows), axis=0)
-                    if opponent in self._columns:
-                        column[present] = self._columns[opponent][name][rows[present]]
-                    parts.setdefault(opponent_column(name, number), []).append(column)
-        return {name: np.concatenate(columns) for name, columns in parts.items()}
+        batch = {}
+        for number, opponent in enumerate(self._opponents[agent]):
+            present = self.storage.present(opponent, rows)
+            own = self.storage.columns.get(opponent)
+            for name in (Columns.OBS, Columns.NEXT_OBS):
+                if own is not None and present.all():
+                    column = own[name][rows]
+                else:
+                    column = np.repeat(blank(spaces[opponent])[np.newaxis], len(rows), axis=0)
+                    if own is not None:
+                        column[present] = own[name][rows[present]]
+                batch[opponent_column(name, number)] = column
+        return batch
+
+
+def _of_one_agent(
+    drawn: Sequence[Sequence[Drawn]], recent: Sequence[Sequence[Drawn]]
+) -> tuple[list[Drawn], list[Drawn]] | None:
+    """All replicas' rows together, if the policy acts for one and the same agent in each."""
+    kinds = [drawn, recent] if any(recent) else [drawn]
+    agents = {one.agent for kind in kinds for of_replica in kind for one in of_replica}
+    if len(agents) != 1 or any(len(of_replica) != 1 for kind in kinds for of_replica in kind):
+        return None
+    together = [[_joined([one for (one,) in kind])] for kind in kinds]
+    return together[0], together[1] if len(together) > 1 else []
+
+
+def _joined(parts: Sequence[Drawn]) -> Drawn:
+    weights = [part.weights for part in parts if part.weights is not None]
+    return Drawn(
+        parts[0].agent,
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _concatenated(parts: Sequence[Batch]) -> Batch:
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
@@ -19,10 +19,16 @@ from ray.rllib.utils.spaces.space_utils import batch
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.joint_action.spaces.packing import pack_batch
 
+Place: TypeAlias = tuple[str, int]
+"""An episode, and a number that counts an agent's transitions in it."""
+
 
 @dataclass
 class AgentTransitions:
-    """Transitions of one agent: `rows[k]` is the joint step at which the k-th was begun."""
+    """Transitions of one agent: `rows[k]` is the joint step at which the k-th was begun.
+
+    Of several replicas all other fields hold one replica's transitions after the other's.
+    """
 
     policy: str
     rows: np.ndarray
@@ -33,61 +39,58 @@ class AgentTransitions:
     terminated: np.ndarray
     next_acting: Sequence[Set[AgentID]]
     """For each transition, who acts at this agent's own next step."""
+    places: Sequence[Place] = ()
+    """For each transition its place in its episode; empty if that is not known."""
 
     def columns(self) -> tuple[np.ndarray, ...]:
         """The arrays beside `rows`, in the order of replay's columns."""
         return (self.obs, self.actions, self.rewards, self.next_obs, self.terminated)
 
-    def part(self, part: slice) -> AgentTransitions:
-        """Some of the transitions; `rows` stay those of one replica."""
+    def of(self, index: int) -> AgentTransitions:
+        """Those of one replica, counted from the first that is here."""
+        part = slice(index * len(self.rows), (index + 1) * len(self.rows))
         obs, actions, rewards, next_obs, terminated = (column[part] for column in self.columns())
-        next_acting = self.next_acting[part]
         return AgentTransitions(
-            self.policy, self.rows, obs, actions, rewards, next_obs, terminated, next_acting
+            self.policy,
+            self.rows,
+            obs,
+            actions,
+            rewards,
+            next_obs,
+            terminated,
+            self.next_acting[part],
+            self.places[part],
         )
 
 
 @dataclass
 class JointSteps:
-    """`length` consecutive joint steps of one replica and the transitions begun at them."""
+    """`length` consecutive joint steps of one or more replicas, in which the same agents acted.
+
+    Attributes:
+        length: joint steps of each replica.
+        agents: the transitions begun at them.
+        replica: the first replica.
+        replicas: how many there are.
+    """
 
     length: int
     agents: dict[AgentID, AgentTransitions]
     replica: int = 0
+    replicas: int = 1
 
     def env_steps(self) -> int:
-        """Env steps, as RLlib asks episodes for them; those of one replica stand for all."""
+        """Env steps, as RLlib asks episodes for them; those of replica 0 stand for all."""
         return self.length if self.replica == 0 else 0
 
     def agent_steps(self) -> int:
         """Transitions of all agents, as RLlib asks episodes for them."""
-        return sum(len(transitions.rows) for transitions in self.agents.values())
+        return sum(len(transitions.rewards) for transitions in self.agents.values())
 
-
-@dataclass
-class ReplicaSteps:
-    """`length` joint steps of each of `replicas` replicas, in which the same agents acted.
-
-    Arrays hold one replica's steps after the other; `rows` counts within a replica.
-    """
-
-    length: int
-    replicas: int
-    agents: dict[AgentID, AgentTransitions]
-
-    def env_steps(self) -> int:
-        """Env steps, as RLlib asks episodes for them; those of one replica stand for all."""
-        return self.length
-
-    def agent_steps(self) -> int:
-        """Transitions of all agents of all replicas."""
-        return self.length * self.replicas * len(self.agents)
-
-    def of(self, replica: int) -> JointSteps:
-        """One replica's."""
-        part = slice(replica * self.length, (replica + 1) * self.length)
-        agents = {agent: transitions.part(part) for agent, transitions in self.agents.items()}
-        return JointSteps(self.length, agents, replica)
+    def of(self, index: int) -> JointSteps:
+        """Those of one replica, counted from the first that is here."""
+        agents = {agent: transitions.of(index) for agent, transitions in self.agents.items()}
+        return JointSteps(self.length, agents, self.replica + index)
 
 
 @dataclass
@@ -297,6 +300,7 @@ def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> Joint
                 next_obs=np.stack([t.next_obs[i] for t, i in picked]),
                 terminated=np.stack([t.terminated[i] for t, i in picked]),
                 next_acting=[t.next_acting[i] for t, i in picked],
+                places=[t.places[i] for t, i in picked],
             )
             for agent, picked in parts.items()
         },
@@ -324,6 +328,7 @@ def _transitions(
     if len(rewards):
         cut_short = agent_episode.is_truncated and episode.is_terminated
         terminated[-1] = agent_episode.is_terminated and not cut_short
+    begun = int(agent_episode.t_started) + skip
     return AgentTransitions(
         policy=str(agent_episode.module_id),
         rows=rows,
@@ -333,6 +338,7 @@ def _transitions(
         next_obs=observations[1:],
         terminated=terminated,
         next_acting=next_acting,
+        places=[(episode.id_, begun + index) for index in range(len(rewards))],
     )
 
 

@@ -21,7 +21,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.modules.stacking import PolicyGroup
-from rommeo_rllib.joint_action.replay.transitions import JointSteps, ReplicaSteps, has_terminated
+from rommeo_rllib.joint_action.replay.transitions import JointSteps, has_terminated
 from rommeo_rllib.joint_action.sampling.fast_rows import Row, Transition, in_columns
 from rommeo_rllib.joint_action.spaces.agents import AgentID, sorted_agents
 from rommeo_rllib.joint_action.spaces.encoding import decode_actions, env_actions
@@ -162,7 +162,7 @@ class LeanSampler:
         env_steps: int | None = None,
         episodes: int | None = None,
         explore: bool,
-    ) -> list[JointSteps | ReplicaSteps]:
+    ) -> list[JointSteps]:
         """Plays on until each replica has made `env_steps` steps, or ended `episodes` episodes.
 
         Returns:
@@ -273,7 +273,8 @@ class LeanSampler:
         to_env = {}
         for agent, (action, sent) in actions.items():
             to_env[agent] = sent
-            transition = Transition(game.policies[agent], game.observations[agent], action)
+            place = (game.policies.episode.id_, game.agent_steps.get(agent, 0))
+            transition = Transition(game.policies[agent], place, game.observations[agent], action)
             row[agent] = game.waiting[agent] = transition
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1
@@ -362,7 +363,7 @@ class LeanSampler:
         transition.complete = True
         game.agent_steps[agent] = game.agent_steps.get(agent, 0) + 1
 
-    def _collect(self) -> list[JointSteps | ReplicaSteps]:
+    def _collect(self) -> list[JointSteps]:
         complete = self._ended_rows
         self._ended_rows = [[] for _ in range(self._replicas)]
         for game in self._games:

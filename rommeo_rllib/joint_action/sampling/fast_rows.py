@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, ReplicaSteps
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, Place
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 
 
@@ -17,6 +17,7 @@ class Transition:
     """One agent's, begun at some joint step; complete once its outcome is known."""
 
     policy: str
+    place: Place
     obs: Any
     action: Any
     reward: float = 0.0
@@ -30,7 +31,7 @@ Row: TypeAlias = dict[AgentID, Transition]
 """A joint step: the transitions of all who acted."""
 
 
-def in_columns(rows_of: Sequence[Sequence[Row]]) -> list[JointSteps | ReplicaSteps]:
+def in_columns(rows_of: Sequence[Sequence[Row]]) -> list[JointSteps]:
     """Joint steps of the replicas, given the rows of each; those of all in common if possible."""
     together = _replica_steps(rows_of) if len(rows_of) > 1 else None
     if together is not None:
@@ -43,7 +44,7 @@ def in_columns(rows_of: Sequence[Sequence[Row]]) -> list[JointSteps | ReplicaSte
     ]
 
 
-def _replica_steps(rows_of: Sequence[Sequence[Row]]) -> ReplicaSteps | None:
+def _replica_steps(rows_of: Sequence[Sequence[Row]]) -> JointSteps | None:
     """None unless all replicas have equally many rows, in which the same agents acted."""
     length = len(rows_of[0])
     if length == 0 or any(len(rows) != length for rows in rows_of):
@@ -57,7 +58,7 @@ def _replica_steps(rows_of: Sequence[Sequence[Row]]) -> ReplicaSteps | None:
         agent: _agent_transitions([row[agent] for row in every_row], np.arange(length))
         for agent in policies
     }
-    return ReplicaSteps(length, len(rows_of), agents)
+    return JointSteps(length, agents, replicas=len(rows_of))
 
 
 def _joint_steps(rows: Sequence[Row], replica: int) -> Iterator[JointSteps]:
@@ -95,4 +96,5 @@ def _agent_transitions(transitions: Sequence[Transition], rows: np.ndarray) -> A
         next_obs=np.array([t.next_obs for t in transitions]),
         terminated=np.array([t.terminated for t in transitions], np.float32),
         next_acting=[t.next_acting for t in transitions],
+        places=[t.place for t in transitions],
     )
