@@ -253,7 +253,7 @@ class JointStorage:
 
     def add_successors(self, agent: AgentID) -> None:
         """Makes the column of where an agent's next transitions stand, if there is none yet."""
-        if SUCCESSOR not in self.columns.setdefault(agent, {}):
+        if SUCCESSOR not in self.columns[agent]:
             self.add_column(agent, SUCCESSOR, (), np.dtype(np.int64))
             self.columns[agent][SUCCESSOR][:] = NO_SUCCESSOR
 
@@ -388,7 +388,7 @@ class JointStorage:
                     self.columns[agent][name][rows] = self.fitting(agent, name, stored)
                 elif name == NEXT_ABSENT and name in self.columns.get(agent, {}):
                     self.columns[agent][name][rows] = False
-            if self.links:
+            if self.links and agent in self.columns:
                 self.add_successors(agent)
                 stored = arrays.get(f"{index}/{SUCCESSOR}", np.full(manifest["size"], -1))[lost:]
                 known = np.where(stored >= lost, stored - lost, NO_SUCCESSOR)

@@ -53,6 +53,15 @@ def check_count(
         check(name, value, is_right or (none and value is None), _or_none(none, allowed))
 
 
+def check_count_or_range(config: Any, name: str) -> None:
+    """A setting that is a positive integer, or two of them, (least, most)."""
+    value = getattr(config, name)
+    is_range = isinstance(value, tuple | list) and len(value) == 2
+    least, most = value if is_range else (value, value)
+    is_right = is_integer(least) and is_integer(most) and 1 <= least <= most
+    check(name, value, is_right, "an integer of at least 1, or two of them, (least, most)")
+
+
 def check_fraction(config: Any, *names: str) -> None:
     """Settings in [0, 1)."""
     for name in names:
