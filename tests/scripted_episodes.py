@@ -12,6 +12,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
@@ -220,3 +222,34 @@ def play(
     waiting = set() if chunks[-1].is_done else {begun for begun, *_ in pending.values()}
     complete = [t for t in transitions if t.step not in waiting]
     return chunks, sorted(complete, key=lambda t: (t.step, t.agent))
+
+
+@st.composite
+def any_script(draw: Any) -> tuple[Script, list[int]]:
+    """A script, and env steps after which a chunk is handed out."""
+    length = draw(st.integers(1, 8))
+    agents = [f"agent_{number}" for number in range(draw(st.integers(2, 3)))]
+    observes, leaves = {}, {}
+    for agent in agents:
+        joins = 0 if agent == agents[0] else draw(st.sampled_from([0, 0, *range(length + 1)]))
+        later = draw(st.sets(st.integers(joins, length)) | st.just(set(range(joins, length + 1))))
+        observes[agent] = tuple(sorted({joins, *later}))
+        if joins < length and draw(st.integers(0, 3)) == 0:
+            step = draw(st.integers(joins + 1, length))
+            leaves[agent] = End(step, draw(st.booleans()), draw(st.booleans()))
+    script = Script(
+        observes,
+        length,
+        draw(st.sampled_from([None, "terminated", "truncated"])),
+        leaves,
+        draw(st.booleans()),
+    )
+    for step in range(length + 1):
+        # RLlib ends an episode in which no agent is left, also where another would come.
+        present = [agent for agent in agents if observes[agent][0] < step]
+        left = [agent for agent in present if (script.end_of(agent) or length + 1) > step]
+        assume(left or step == 0 or (script.ending and step == length))
+    # RLlib cannot say that one agent terminates at the very time limit of all.
+    at_the_limit = [e for e in leaves.values() if e.step == length and not e.truncated]
+    assume(script.ending != "truncated" or not at_the_limit)
+    return script, sorted(draw(st.sets(st.integers(1, length))))

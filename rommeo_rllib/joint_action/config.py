@@ -33,6 +33,7 @@ from rommeo_rllib.joint_action.settings.checks import (
     check,
     check_choice,
     check_count,
+    check_count_or_range,
     check_flag,
     check_positive,
 )
@@ -84,6 +85,7 @@ class JointActionConfig(StrictConfig):
         self.num_steps_sampled_before_learning_starts = 1_000
         self.random_warm_up = False
         self.replay_capacity = 100_000
+        self.n_step: int | tuple[int, int] = 1
         self.store_buffer_in_checkpoints = True
         self.grad_clip = None
         self.rollout_fragment_length = 1
@@ -110,6 +112,7 @@ class JointActionConfig(StrictConfig):
         num_steps_sampled_before_learning_starts: int = NotProvided,
         random_warm_up: bool = NotProvided,
         replay_capacity: int = NotProvided,
+        n_step: int | tuple[int, int] = NotProvided,
         store_buffer_in_checkpoints: bool = NotProvided,
         replicas: int = NotProvided,
         lean_sampling: bool = NotProvided,
@@ -136,6 +139,11 @@ class JointActionConfig(StrictConfig):
             random_warm_up: whether agents explore by uniformly random actions until their first
                 update, instead of what their untrained networks say.
             replay_capacity: env steps that the replay buffer keeps.
+            n_step: how many of an agent's own steps Q's targets look ahead: the discounted sum of
+                so many rewards, and the value of the state after them; or (least, most), of which
+                each row of a batch draws its own. Those steps were made by older policies, which is
+                not corrected for, and the entropy and divergence of the steps in between do not
+                count.
             store_buffer_in_checkpoints: whether a checkpoint holds the replay buffer, so that a
                 restored run goes on as the uninterrupted one would.
             replicas: independent copies of the game and its agents in this one trial, computed
@@ -176,6 +184,7 @@ class JointActionConfig(StrictConfig):
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
             "random_warm_up": random_warm_up,
             "replay_capacity": replay_capacity,
+            "n_step": n_step,
             "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
             "replicas": replicas,
             "lean_sampling": lean_sampling,
@@ -221,6 +230,7 @@ class JointActionConfig(StrictConfig):
         check_flag(self, *flags)
         check_choice(self, "twin_q", TWIN_Q_CHOICES)
         check_count(self, "replay_capacity")
+        check_count_or_range(self, "n_step")
         check_count(self, "replicas", most=MOST_COPIES)
         check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
         groups = self.opponent_groups
@@ -366,6 +376,7 @@ class JointActionConfig(StrictConfig):
             self.opponent_groups,
             observation_spaces,
             self.replicas,
+            n_step=self.n_step,
         )
 
     @property

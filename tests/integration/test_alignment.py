@@ -159,7 +159,8 @@ def sample(scripts: list[Script], log: Path, fragment: int, **changed: Any) -> J
     config.environment(**changed.pop("environment", {}))
     config.callbacks(**changed)
     runner = JointActionEnvRunner(config=config, worker_index=0)
-    buffer = JointReplayBuffer(10_000, runner.env.envs[0].unwrapped.action_spaces, seed=0)
+    spaces = runner.env.envs[0].unwrapped.action_spaces
+    buffer = JointReplayBuffer(10_000, spaces, seed=0, n_step=3)
     for _ in range(60 // fragment):
         store(buffer, runner.sample(num_timesteps=2 * fragment))
     runner.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from small import paid_per_step_config, policy_of
@@ -9,9 +11,9 @@ from small import paid_per_step_config, policy_of
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 
-def q_values(length: int, ending: str) -> torch.Tensor:
+def q_values(length: int, ending: str, **training: Any) -> torch.Tensor:
     """Q of each observation, over all joint actions: (observations, own, opponents)."""
-    algorithm = paid_per_step_config(length, ending).build_algo()
+    algorithm = paid_per_step_config(length, ending).training(**training).build_algo()
     try:
         algorithm.train()
         policy = policy_of(algorithm, "shared")
@@ -26,15 +28,20 @@ def q_values(length: int, ending: str) -> torch.Tensor:
         algorithm.stop()
 
 
+WAYS: list[dict[str, Any]] = [{}, {"n_step": 3}, {"n_step": (1, 4)}]
+
+
+@pytest.mark.parametrize("training", WAYS, ids=str)
 @pytest.mark.parametrize("length", [1, 5])
-def test_a_time_limit_does_not_cut_the_return(length):
-    q = q_values(length, "truncated")
+def test_a_time_limit_does_not_cut_the_return(length, training):
+    q = q_values(length, "truncated", **training)
     torch.testing.assert_close(q, torch.full((1, 2, 2), 10.0), atol=0.3, rtol=0)
 
 
+@pytest.mark.parametrize("training", WAYS, ids=str)
 @pytest.mark.parametrize("length", [1, 4])
-def test_a_termination_cuts_the_return(length):
-    q = q_values(length, "terminated")
+def test_a_termination_cuts_the_return(length, training):
+    q = q_values(length, "terminated", **training)
     left = torch.arange(length, 0, -1)
     returns = (1 - 0.9**left) / (1 - 0.9)
     torch.testing.assert_close(

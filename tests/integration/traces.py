@@ -2,7 +2,8 @@
 
     PYTHONPATH=tests python tests/integration/traces.py
 
-records them anew, after a change that is meant to change numbers.
+records those that are not recorded yet: after a change that is meant to change numbers, all, once
+the recorded ones are deleted.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def _of(name: str, game: str = "max_of_two_quadratics", **training: Any) -> Buil
     return lambda: shrunken(ALGORITHMS[name].get_default_config(), game, **settings)
 
 
-def _team(name: str) -> Build:
+def _team(name: str, **training: Any) -> Build:
     def build() -> Any:
-        config = _of(name)().environment(TeamEnv, env_config={"length": 5})
+        config = _of(name, **training)().environment(TeamEnv, env_config={"length": 5})
         return config.multi_agent(policies=TEAM, policy_mapping_fn=own_policy)
 
     return build
@@ -67,6 +68,10 @@ CASES: dict[str, Build] = {
     **{f"{name}, two Q-networks": _of(name, twin_q=True) for name in ALGORITHMS},
     "ROMMEO-AC, resampled": _of("ROMMEO-AC", opponent_model="resampled"),
     "ROMMEO-AC, discrete, resampled": _of("ROMMEO-AC", "climbing_game", opponent_model="resampled"),
+    **{
+        f"{name}, a team, three steps ahead": _team(name, n_step=3)
+        for name in ("ROMMEO-AC", "MASAC")
+    },
     "ROMMEO-AC, scheduled": _of(
         "ROMMEO-AC",
         alpha={"initial": 10.0, "final": 0.1, "decay_steps": 100},
@@ -123,10 +128,11 @@ if __name__ == "__main__":
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    traces = {}
+    traces = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
     for case in CASES:
-        traces[case] = trace(case)
-        sys.stderr.write(f"{case}\n")
+        if case not in traces:
+            traces[case] = trace(case)
+            sys.stderr.write(f"{case}\n")
     RECORDED.parent.mkdir(exist_ok=True)
     RECORDED.write_text(json.dumps(traces, indent=1) + "\n")
     ray.shutdown()

@@ -121,7 +121,7 @@ WAYS = [of_dict, of_state, lambda config: config.copy(copy_frozen=False)]
 
 @pytest.mark.parametrize("carried", WAYS, ids=["dict", "state", "copy"])
 def test_what_was_given_in_vain_is_told_whichever_way_the_configuration_goes(carried):
-    config = carried(make_config(n_step=3, lr=0.001, num_epochs=2))
+    config = carried(make_config(noisy=True, lr=0.001, num_epochs=2))
     with pytest.raises(ValueError, match=r"^3 settings"):
         config.validate()
 

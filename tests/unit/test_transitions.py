@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import gymnasium as gym
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
-from scripted_episodes import End, Script, Transition, observation, play
+from scripted_episodes import End, Script, Transition, any_script, observation, play
 
 from rommeo_rllib.joint_action.replay.transitions import EpisodeJoiner, JointSteps
 from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
@@ -220,38 +220,8 @@ def test_a_reward_that_is_not_finite_names_the_agent():
         list(EpisodeJoiner().join([episode.to_numpy()]))
 
 
-@st.composite
-def scripts(draw) -> tuple[Script, list[int]]:
-    length = draw(st.integers(1, 8))
-    agents = [f"agent_{number}" for number in range(draw(st.integers(2, 3)))]
-    observes, leaves = {}, {}
-    for agent in agents:
-        joins = 0 if agent == agents[0] else draw(st.sampled_from([0, 0, *range(length + 1)]))
-        later = draw(st.sets(st.integers(joins, length)) | st.just(set(range(joins, length + 1))))
-        observes[agent] = tuple(sorted({joins, *later}))
-        if joins < length and draw(st.integers(0, 3)) == 0:
-            step = draw(st.integers(joins + 1, length))
-            leaves[agent] = End(step, draw(st.booleans()), draw(st.booleans()))
-    script = Script(
-        observes,
-        length,
-        draw(st.sampled_from([None, "terminated", "truncated"])),
-        leaves,
-        draw(st.booleans()),
-    )
-    for step in range(length + 1):
-        # RLlib ends an episode in which no agent is left, also where another would come.
-        present = [agent for agent in agents if observes[agent][0] < step]
-        left = [agent for agent in present if (script.end_of(agent) or length + 1) > step]
-        assume(left or step == 0 or (script.ending and step == length))
-    # RLlib cannot say that one agent terminates at the very time limit of all.
-    at_the_limit = [e for e in leaves.values() if e.step == length and not e.truncated]
-    assume(script.ending != "truncated" or not at_the_limit)
-    return script, sorted(draw(st.sets(st.integers(1, length))))
-
-
 @settings(max_examples=300, deadline=None)
-@given(scripts(), st.sampled_from([1, 1, 2, 5]))
+@given(any_script(), st.sampled_from([1, 1, 2, 5]))
 def test_any_script_comes_out_as_it_was_played(script_and_cuts, lookback):
     script, cuts = script_and_cuts
     check(script, cuts, lookback=lookback)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,10 @@ class JointReplayBuffer(ReplayOfReplica):
             shapes and types of the first values.
         replicas: independent games whose transitions are kept apart.
         make_sampler: makes the sampler, from a storage and a seed.
-        links: whether the storage notes where each agent's next transition stands.
+        n_step: batches look this many of an agent's own steps ahead: rewards are discounted sums,
+            next states those that many steps later. Where the agent's stored steps end sooner, at
+            the end of an episode or of what has been sampled so far, the row looks ahead that far.
+            For (least, most) each row draws its own.
 
     Attributes:
         of_replicas: what is held of each replica.
@@ -101,8 +105,11 @@ class JointReplayBuffer(ReplayOfReplica):
         replicas: int = 1,
         make_sampler: Callable[[JointStorage, int | None], UniformSampler] = UniformSampler,
         *,
-        links: bool = False,
+        n_step: int | tuple[int, int] = 1,
     ):
+        is_range = isinstance(n_step, tuple | list)
+        self._least_steps, self._most_steps = n_step if is_range else (n_step, n_step)
+        links = self._most_steps > 1
         storage = JointStorage(capacity, action_spaces, observation_spaces, replicas, links=links)
         super().__init__(storage, make_sampler(storage, seed), 0)
         self.of_replicas: list[ReplayOfReplica] = [
@@ -147,7 +154,8 @@ class JointReplayBuffer(ReplayOfReplica):
                 drawn from this many most recent env steps.
             observation_spaces: if given, those of all agents: batches then also have what each
                 opponent observed, under the names that `opponent_column` gives.
-            gammas: the discount of each policy, of which `DISCOUNTS` are made.
+            gammas: the discount of each policy, of which `DISCOUNTS` are made. Without it the
+                column is left out, and rows look a single step ahead.
             env_steps: the clock of the sampler's schedules.
             shared_rows: whether all policies get the same env steps, drawn uniformly from those in
                 which all acted, as the loss of a team needs it.
@@ -174,7 +182,7 @@ class JointReplayBuffer(ReplayOfReplica):
                     if shared_rows
                     else self.sampler.draw(policy, replica, batch_size, env_steps)
                 )
-                drawn.append(rows)
+                drawn.append([self._with_horizons(one, replica) for one in rows])
                 if recent_window is not None and rows:
                     # A policy that has been absent of late learns from all that it has seen.
                     newest = self.sampler.draw_recent(policy, replica, batch_size, recent_window)
@@ -232,23 +240,49 @@ class JointReplayBuffer(ReplayOfReplica):
             Columns.OBS: own[Columns.OBS][rows],
             Columns.ACTIONS: actions,
             Columns.REWARDS: own[Columns.REWARDS][rows],
-            Columns.NEXT_OBS: own[Columns.NEXT_OBS][rows],
-            Columns.TERMINATEDS: own[Columns.TERMINATEDS][rows],
         }
+        last = rows
         if gamma is not None:
-            batch[DISCOUNTS] = np.full(len(rows), gamma, np.float32)
+            last = self._look_ahead(drawn, gamma, batch)
+        batch[Columns.NEXT_OBS] = own[Columns.NEXT_OBS][last]
+        batch[Columns.TERMINATEDS] = own[Columns.TERMINATEDS][last]
         if self._opponents[agent]:  # Else of a policy that does not learn here.
             batch |= self._of_opponents(agent, rows)
-            batch[NEXT_OPPONENT_MASK] = self._next_opponent_mask(agent, rows)
+            batch[NEXT_OPPONENT_MASK] = self._next_opponent_mask(agent, last)
         if observation_spaces is not None:
-            batch |= self._opponent_observations(agent, rows, observation_spaces)
+            batch |= self._opponent_observations(agent, rows, last, observation_spaces)
             # What a newcomer will observe is not among what those who act now see next.
-            batch[NEXT_OPPONENT_MASK] *= batch[OPPONENT_MASK]
+            present = [self.storage.present(opponent, last) for opponent in self._opponents[agent]]
+            batch[NEXT_OPPONENT_MASK] *= np.stack(present, axis=-1)
         if drawn.weights is not None:
             rows_of_all = self.storage.replicas * self.storage.capacity
             batch[INDICES] = rows + self._numbers[agent] * rows_of_all
             batch[WEIGHTS] = drawn.weights
         return batch
+
+    def _with_horizons(self, drawn: Drawn, replica: int) -> Drawn:
+        if self._most_steps == 1:
+            return drawn
+        rng = self.sampler.rngs[replica]
+        horizons = rng.integers(self._least_steps, self._most_steps + 1, len(drawn.rows))
+        return dataclasses.replace(drawn, horizons=horizons)
+
+    def _look_ahead(self, drawn: Drawn, gamma: float, batch: Batch) -> np.ndarray:
+        """Adds later rewards and the discounts to a batch; the rows of its last steps."""
+        rewards, discounts = batch[Columns.REWARDS], np.full(len(drawn.rows), gamma, np.float32)
+        batch[DISCOUNTS] = discounts
+        if drawn.horizons is None:
+            return drawn.rows
+        last = drawn.rows.copy()
+        for step in range(1, self._most_steps):
+            ahead = np.flatnonzero(drawn.horizons > step)
+            following = self.storage.next_own_rows(drawn.agent, last[ahead])
+            ahead, following = ahead[following >= 0], following[following >= 0]
+            last[ahead] = following
+            later = self.storage.columns[drawn.agent][Columns.REWARDS][following]
+            rewards[ahead] += discounts[ahead] * later
+            discounts[ahead] *= np.float32(gamma)
+        return last
 
     def _gather_recent(self, drawn: Drawn) -> Batch:
         """What the prior learns from: observations, and what the opponents did."""
@@ -286,19 +320,23 @@ class JointReplayBuffer(ReplayOfReplica):
         return (~absent).astype(np.float32)
 
     def _opponent_observations(
-        self, agent: AgentID, rows: np.ndarray, spaces: Mapping[AgentID, gym.Space]
+        self,
+        agent: AgentID,
+        rows: np.ndarray,
+        last: np.ndarray,
+        spaces: Mapping[AgentID, gym.Space],
     ) -> Batch:
         batch = {}
         for number, opponent in enumerate(self._opponents[agent]):
-            present = self.storage.present(opponent, rows)
             own = self.storage.columns.get(opponent)
-            for name in (Columns.OBS, Columns.NEXT_OBS):
+            for name, seen_at in ((Columns.OBS, rows), (Columns.NEXT_OBS, last)):
+                present = self.storage.present(opponent, seen_at)
                 if own is not None and present.all():
-                    column = own[name][rows]
+                    column = own[name][seen_at]
                 else:
                     column = np.repeat(blank(spaces[opponent])[np.newaxis], len(rows), axis=0)
                     if own is not None:
-                        column[present] = own[name][rows[present]]
+                        column[present] = own[name][seen_at[present]]
                 batch[opponent_column(name, number)] = column
         return batch
 
@@ -316,12 +354,8 @@ def _of_one_agent(
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
-    weights = [part.weights for part in parts if part.weights is not None]
-    return Drawn(
-        parts[0].agent,
-        np.concatenate([part.rows for part in parts]),
-        np.concatenate(weights) if weights else None,
-    )
+    columns = zip(*((part.rows, part.weights, part.horizons) for part in parts), strict=True)
+    return Drawn(parts[0].agent, *(None if c[0] is None else np.concatenate(c) for c in columns))
 
 
 def _concatenated(parts: Sequence[Batch]) -> Batch:

@@ -14,11 +14,19 @@ from rommeo_rllib.joint_action.spaces.agents import AgentID
 
 @dataclass(frozen=True)
 class Drawn:
-    """Transitions of one agent: their rows, and if they are drawn unevenly their weights."""
+    """Transitions of one agent.
+
+    Attributes:
+        agent: whose.
+        rows: where they are stored, (rows,).
+        weights: if they are drawn unevenly, their weights in Q's loss.
+        horizons: how many own steps each looks ahead; None for one.
+    """
 
     agent: AgentID
     rows: np.ndarray
     weights: np.ndarray | None = None
+    horizons: np.ndarray | None = None
 
 
 class UniformSampler:
