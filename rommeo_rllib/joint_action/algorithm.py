@@ -31,7 +31,6 @@ from rommeo_rllib.joint_action.checkpoints.checkpointing import REPLAY_BUFFER, C
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer, ReplayOfReplica
 from rommeo_rllib.joint_action.replay.columns import Batch
-from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
 from rommeo_rllib.joint_action.replay.transitions import JointSteps
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.recent_episodes import finite_or_before
@@ -104,9 +103,6 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
             policy = self.config._policy_of(agent)
             if policy in self.spaces:
                 replayed[agent] = self.spaces[policy][0]
-        check_replay_fits(
-            self.config.replay_capacity, self.config.replicas, replayed, action_spaces
-        )
         return self.config.make_replay_buffer(action_spaces, replayed)
 
     @cached_property

@@ -25,6 +25,8 @@ from rommeo_rllib.joint_action.modules.policy import (
     JointActionPolicy,
 )
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
+from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
+from rommeo_rllib.joint_action.replay.storage import BYTES_OF_LINKS
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
@@ -368,7 +370,14 @@ class JointActionConfig(StrictConfig):
         Args:
             action_spaces: the action space of each agent.
             observation_spaces: what each agent's policy observes.
+
+        Raises:
+            ValueError: if it would not fit into memory when it is full.
         """
+        beside = BYTES_OF_LINKS * (self.n_step != 1)
+        check_replay_fits(
+            self.replay_capacity, self.replicas, observation_spaces, action_spaces, beside
+        )
         return JointReplayBuffer(
             self.replay_capacity,
             action_spaces,

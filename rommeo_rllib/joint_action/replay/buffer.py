@@ -131,8 +131,7 @@ class JointReplayBuffer(ReplayOfReplica):
 
     def add_steps(self, steps: JointSteps) -> None:
         """Stores joint transitions; raises as :meth:`add` does."""
-        for agent, rows in self.storage.add(steps):
-            self.sampler.note_added(agent, rows)
+        self.sampler.note_added(self.storage.add(steps))
 
     def sample(
         self,

@@ -18,12 +18,20 @@ _SHARE_OF_MEMORY = 0.8
 
 
 def bytes_per_env_step(
-    observation_spaces: Mapping[AgentID, gym.Space], action_spaces: Mapping[AgentID, gym.Space]
+    observation_spaces: Mapping[AgentID, gym.Space],
+    action_spaces: Mapping[AgentID, gym.Space],
+    beside: int = 0,
 ) -> int:
-    """Bytes of one row of the replay: the transitions of all agents at one env step."""
+    """Bytes of one row of the replay: the transitions of all agents at one env step.
+
+    Args:
+        observation_spaces: what is stored of each agent's observations.
+        action_spaces: the action space of each agent.
+        beside: bytes that an agent's transition takes besides: links, priorities.
+    """
     observed = sum(_bytes(space) for space in observation_spaces.values() if is_supported(space))
     done = sum(_bytes(space, is_action=True) for space in action_spaces.values())
-    return 2 * observed + done + _BYTES_BESIDE_SPACES * len(action_spaces)
+    return 2 * observed + done + (_BYTES_BESIDE_SPACES + beside) * len(action_spaces)
 
 
 def check_replay_fits(
@@ -31,13 +39,14 @@ def check_replay_fits(
     replicas: int,
     observation_spaces: Mapping[AgentID, gym.Space],
     action_spaces: Mapping[AgentID, gym.Space],
+    beside: int = 0,
 ) -> None:
     """Checks that a full replay would fit into the memory that is available now.
 
     Raises:
         ValueError: if not; it names `replay_capacity` and a capacity that would fit.
     """
-    row = replicas * bytes_per_env_step(observation_spaces, action_spaces)
+    row = replicas * bytes_per_env_step(observation_spaces, action_spaces, beside)
     available = available_memory()
     if row * capacity <= available:
         return

@@ -92,8 +92,8 @@ class UniformSampler:
         rows = self.rngs[replica].choice(rows, size)
         return [[Drawn(agents[policy][0], rows)] for policy in policies]
 
-    def note_added(self, agent: AgentID, rows: np.ndarray) -> None:
-        """Called when transitions of an agent have been stored."""
+    def note_added(self, rows: np.ndarray) -> None:
+        """Called when joint steps have been stored in these rows."""
 
     def note_errors(self, agent: AgentID, rows: np.ndarray, errors: np.ndarray) -> None:
         """Called with the TD errors of rows that were drawn, (rows,); a row may be there twice."""

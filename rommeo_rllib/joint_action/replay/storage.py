@@ -21,6 +21,8 @@ ABSENT = -1
 """Stands in place of a policy's number where an agent did not act."""
 
 NO_SUCCESSOR = -1
+BYTES_OF_LINKS = 8
+"""That an agent's transition takes, where successors are linked."""
 
 
 class JointStorage:
@@ -95,11 +97,11 @@ class JointStorage:
         columns = [array for agent in self.columns.values() for array in agent.values()]
         return sum(array.nbytes for array in (*columns, *self.acted_by.values()))
 
-    def add(self, steps: JointSteps) -> list[tuple[AgentID, np.ndarray]]:
+    def add(self, steps: JointSteps) -> np.ndarray:
         """Stores joint transitions.
 
         Returns:
-            For each agent that acted the rows of its transitions.
+            The rows that have been written.
 
         Raises:
             ValueError: if an agent is not among the environment's, or a value does not fit.
@@ -113,12 +115,11 @@ class JointStorage:
         replicas = np.arange(steps.replica, steps.replica + steps.replicas)
         starts = self.written[replicas]
         if len(replicas) > 1 and (starts % self.capacity != starts[0] % self.capacity).any():
-            parts = [self.add(steps.of(index)) for index in range(steps.replicas)]
-            return [stored for part in parts for stored in part]
+            return np.concatenate([self.add(steps.of(index)) for index in range(steps.replicas)])
         # More steps than fit: only the newest can stay.
         dropped = max(steps.length - self.capacity, 0)
         rows = (int(starts[0]) + np.arange(dropped, steps.length)) % self.capacity
-        stored = []
+        written = self._in_all(replicas, rows)
         for agent in self.agents:
             policies = np.full(len(rows), ABSENT, np.int16)
             if agent in steps.agents:
@@ -128,14 +129,13 @@ class JointStorage:
                 policies[acted] = self._policy_number(transitions.policy)
                 target = self._in_all(replicas, rows[acted])
                 self._write(agent, transitions, steps.replicas, kept, target)
-                stored.append((agent, target))
                 if self.links and transitions.places:
                     for replica in replicas:
                         self._link(agent, int(replica), steps, dropped)
-            self._mark(agent, replicas, self._in_all(replicas, rows), policies)
+            self._mark(agent, replicas, written, policies)
         self.written[replicas] += steps.length
         self.sizes[replicas] = np.minimum(self.sizes[replicas] + steps.length, self.capacity)
-        return stored
+        return written
 
     def newest(self, replica: int, age: np.ndarray) -> np.ndarray:
         """Rows of a replica by their age: 0 for the newest."""
