@@ -26,6 +26,7 @@ from rommeo_rllib.joint_action.modules.policy import (
 )
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
 from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
+from rommeo_rllib.joint_action.replay.prioritized import BYTES_OF_PRIORITIES, prioritized
 from rommeo_rllib.joint_action.replay.storage import BYTES_OF_LINKS
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
@@ -87,6 +88,7 @@ class JointActionConfig(StrictConfig):
         self.num_steps_sampled_before_learning_starts = 1_000
         self.random_warm_up = False
         self.replay_capacity = 100_000
+        self.replay_priorities: bool | Mapping[str, Any] = False
         self.n_step: int | tuple[int, int] = 1
         self.store_buffer_in_checkpoints = True
         self.grad_clip = None
@@ -114,6 +116,7 @@ class JointActionConfig(StrictConfig):
         num_steps_sampled_before_learning_starts: int = NotProvided,
         random_warm_up: bool = NotProvided,
         replay_capacity: int = NotProvided,
+        replay_priorities: bool | Mapping[str, Any] = NotProvided,
         n_step: int | tuple[int, int] = NotProvided,
         store_buffer_in_checkpoints: bool = NotProvided,
         replicas: int = NotProvided,
@@ -141,6 +144,10 @@ class JointActionConfig(StrictConfig):
             random_warm_up: whether agents explore by uniformly random actions until their first
                 update, instead of what their untrained networks say.
             replay_capacity: env steps that the replay buffer keeps.
+            replay_priorities: draw transitions in proportion to (their TD error) ** alpha, and
+                weigh them in Q's loss by (the probability of that) ** -beta: True for
+                {"alpha": 0.6, "beta": 0.4}, or a dict of these, in which beta may be a schedule.
+                False draws uniformly.
             n_step: how many of an agent's own steps Q's targets look ahead: the discounted sum of
                 so many rewards, and the value of the state after them; or (least, most), of which
                 each row of a batch draws its own. Those steps were made by older policies, which is
@@ -186,6 +193,7 @@ class JointActionConfig(StrictConfig):
             "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
             "random_warm_up": random_warm_up,
             "replay_capacity": replay_capacity,
+            "replay_priorities": replay_priorities,
             "n_step": n_step,
             "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
             "replicas": replicas,
@@ -232,6 +240,7 @@ class JointActionConfig(StrictConfig):
         check_flag(self, *flags)
         check_choice(self, "twin_q", TWIN_Q_CHOICES)
         check_count(self, "replay_capacity")
+        prioritized(self.replay_priorities, "replay_priorities")
         check_count_or_range(self, "n_step")
         check_count(self, "replicas", most=MOST_COPIES)
         check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
@@ -374,7 +383,9 @@ class JointActionConfig(StrictConfig):
         Raises:
             ValueError: if it would not fit into memory when it is full.
         """
+        make_sampler = prioritized(self.replay_priorities, "replay_priorities")
         beside = BYTES_OF_LINKS * (self.n_step != 1)
+        beside += BYTES_OF_PRIORITIES * bool(self.replay_priorities)
         check_replay_fits(
             self.replay_capacity, self.replicas, observation_spaces, action_spaces, beside
         )
@@ -385,6 +396,7 @@ class JointActionConfig(StrictConfig):
             self.opponent_groups,
             observation_spaces,
             self.replicas,
+            make_sampler,
             n_step=self.n_step,
         )
 

@@ -142,17 +142,17 @@ def test_a_program_for_another_algorithm_runs_after_one_message(
         swapped.build_algo()
     _, *told = str(error.value).split("\n- ")
     listed = {name for line in told for name in re.findall(r"`(\w+)` is ", line)}
-    assert "n_step" in listed
+    assert listed
     assert listed <= training.keys() | model.keys()
-    # What it says: of the replay only the capacity, all else that it lists is deleted.
     kept = {key: value for key, value in training.items() if key not in listed}
-    kept["replay_buffer_config"] = {"capacity": capacity}
     model = {key: value for key, value in model.items() if key not in listed}
     config = in_the_manner_of_the_examples(ROMMEOACConfig(), env, kept, model)
     algorithm = config.build_algo()
     result = algorithm.train()
     algorithm.stop()
     assert (config.replay_capacity, config.updates_per_env_step) == (capacity, 0.1)
+    exponents = {key: training["replay_buffer_config"][key] for key in ("alpha", "beta")}
+    assert (config.replay_priorities, config.n_step) == (exponents, training["n_step"])
     assert set(result["learners"]) == {"__all_modules__", "p0", "p1"}
     # From the 50th env step on a tenth of an update each.
     assert result["learners"]["p0"]["num_module_steps_trained_lifetime"] == 10 * 32

@@ -165,3 +165,24 @@ def test_the_gradients_of_each_policys_networks_are_clipped(by, sees_images):
                 assert network["name"] != "q" or (total > 0.9e-3).all()
     finally:
         algorithm.stop()
+
+
+@pytest.mark.parametrize("num_learners", [0, 2])
+def test_td_errors_of_all_learners_become_priorities(num_learners):
+    config = game_config(replay_priorities={"alpha": 1.0}, n_step=2).learners(
+        num_learners=num_learners
+    )
+    algorithm = config.build_algo()
+    try:
+        algorithm.train()
+        replay = algorithm.replay_buffer
+        before = replay.get_state()["arrays"]
+        rows = algorithm.config.total_train_batch_size
+        assert rows == 16 * max(num_learners, 1)
+        algorithm._gradient_step(40)
+        after = replay.get_state()["arrays"]
+        for index in range(2):
+            changed = before[f"{index}/priority"] != after[f"{index}/priority"]
+            assert 0 < changed.sum() <= rows
+    finally:
+        algorithm.stop()

@@ -72,6 +72,10 @@ CASES: dict[str, Build] = {
         f"{name}, a team, three steps ahead": _team(name, n_step=3)
         for name in ("ROMMEO-AC", "MASAC")
     },
+    **{
+        f"{name}, a team, prioritised replay": _team(name, n_step=(1, 3), replay_priorities=True)
+        for name in ("ROMMEO-AC", "MADDPG")
+    },
     "ROMMEO-AC, scheduled": _of(
         "ROMMEO-AC",
         alpha={"initial": 10.0, "final": 0.1, "decay_steps": 100},

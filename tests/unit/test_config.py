@@ -56,7 +56,7 @@ def test_values_are_taken_up():
         ("kl_coef", "kl_coeff"),
         ("opponent_prior_rate", "opponent_prior_lr"),
         ("update_per_env_step", "updates_per_env_step"),
-        ("replay_size", "replay_capacity"),
+        ("replay_capasity", "replay_capacity"),
         ("gama", "gamma"),
         ("train_batch_size_per_lerner", "train_batch_size_per_learner"),
     ],

@@ -10,6 +10,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.sac import SACConfig
+from ray.rllib.utils.replay_buffers import MultiAgentPrioritizedEpisodeReplayBuffer
 from test_config import make_config
 from test_rommeo_losses import make_policy
 
@@ -107,24 +108,48 @@ UNIFORM = [
     {},
     {"type": "MultiAgentEpisodeReplayBuffer"},
     {"type": "ray.rllib.utils.replay_buffers.ReplayBuffer", "replay_sequence_length": 1},
-    {"type": "MultiAgentPrioritizedEpisodeReplayBuffer", "alpha": 0.0, "beta": 0.4},
+    {"alpha": 0.6, "beta": 0.4},
+]
+PRIORITIZED = [
+    ({"type": "PrioritizedEpisodeReplayBuffer"}, True),
+    ({"type": "PrioritizedReplayBuffer", "alpha": 0.5}, {"alpha": 0.5}),
+    (
+        {"type": MultiAgentPrioritizedEpisodeReplayBuffer, "alpha": 0.0, "beta": 1.0},
+        {"alpha": 0.0, "beta": 1.0},
+    ),
 ]
 OTHER_REPLAYS = [
-    {"type": "MultiAgentPrioritizedEpisodeReplayBuffer"},
-    {"type": "MultiAgentPrioritizedEpisodeReplayBuffer", "alpha": 0.6, "beta": 0.4},
+    {"type": "MultiAgentMixInReplayBuffer"},
     {"replay_sequence_length": 5},
     {"alfa": 0.6},
 ]
 
 
+@pytest.mark.parametrize(("given", "priorities"), PRIORITIZED)
+def test_a_prioritised_replay_is_taken(given, priorities):
+    config = make_config(replay_priorities=False, replay_buffer_config={"capacity": 77, **given})
+    config.validate()
+    assert (config.replay_capacity, config.replay_priorities) == (77, priorities)
+    config.training(replay_buffer_config={"type": "EpisodeReplayBuffer"}).validate()
+    assert config.replay_priorities is False
+
+
+@pytest.mark.parametrize("given", [{"alpha": 2.0}, {"alpha": "much"}, {"beta": 1.5}, {"beta": "x"}])
+def test_impossible_exponents_are_told(given):
+    config = make_config(replay_buffer_config={"type": "PrioritizedEpisodeReplayBuffer", **given})
+    (name,) = given
+    with pytest.raises(ValueError, match=rf"`replay_priorities\['{name}'\]` is .*allowed"):
+        config.validate()
+
+
 @pytest.mark.parametrize("other", [*UNIFORM, *OTHER_REPLAYS])
-def test_of_a_replay_the_capacity_is_taken_and_what_is_not_uniform_told(other):
+def test_of_a_replay_the_capacity_is_taken_and_what_is_strange_told(other):
     config = make_config(replay_buffer_config={"capacity": 77, **other})
     assert config.replay_capacity == 77
     if other in UNIFORM:
         config.validate()
     else:
-        with pytest.raises(ValueError, match=r"`replay_buffer_config` is .*keep only its 'capac"):
+        with pytest.raises(ValueError, match=r"`replay_buffer_config` is .*keep only 'capac"):
             config.validate()
 
 

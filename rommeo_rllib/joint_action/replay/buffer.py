@@ -107,8 +107,8 @@ class JointReplayBuffer(ReplayOfReplica):
         *,
         n_step: int | tuple[int, int] = 1,
     ):
-        is_range = isinstance(n_step, tuple | list)
-        self._least_steps, self._most_steps = n_step if is_range else (n_step, n_step)
+        steps = (n_step, n_step) if isinstance(n_step, int) else n_step
+        self._least_steps, self._most_steps = steps
         links = self._most_steps > 1
         storage = JointStorage(capacity, action_spaces, observation_spaces, replicas, links=links)
         super().__init__(storage, make_sampler(storage, seed), 0)
@@ -353,8 +353,14 @@ def _of_one_agent(
 
 
 def _joined(parts: Sequence[Drawn]) -> Drawn:
-    columns = zip(*((part.rows, part.weights, part.horizons) for part in parts), strict=True)
-    return Drawn(parts[0].agent, *(None if c[0] is None else np.concatenate(c) for c in columns))
+    weights = [part.weights for part in parts if part.weights is not None]
+    horizons = [part.horizons for part in parts if part.horizons is not None]
+    return Drawn(
+        parts[0].agent,
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate(weights) if weights else None,
+        np.concatenate(horizons) if horizons else None,
+    )
 
 
 def _concatenated(parts: Sequence[Batch]) -> Batch:

@@ -159,23 +159,46 @@ _UNIFORM_REPLAYS = (
 )
 
 
+_PRIORITIZED_REPLAYS = (
+    "MultiAgentPrioritizedEpisodeReplayBuffer",
+    "MultiAgentPrioritizedReplayBuffer",
+    "PrioritizedEpisodeReplayBuffer",
+    "PrioritizedReplayBuffer",
+)
+
+
+def replay_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Our settings that say what a `replay_buffer_config` does."""
+    settings = {"replay_capacity": given["capacity"]} if "capacity" in given else {}
+    kind = _kind_of_replay(given)
+    if kind in _UNIFORM_REPLAYS:
+        settings["replay_priorities"] = False
+    elif kind in _PRIORITIZED_REPLAYS:
+        exponents = {key: given[key] for key in ("alpha", "beta") if given.get(key) is not None}
+        settings["replay_priorities"] = exponents or True
+    return settings
+
+
+def _kind_of_replay(given: Mapping[str, Any]) -> str:
+    kind = given.get("type", "")
+    return (getattr(kind, "__name__", None) or str(kind)).rpartition(".")[2]
+
+
 def _about_replay(given: Any) -> Iterator[str]:
-    """Of a `replay_buffer_config` all but the capacity, unless it asks for a uniform replay."""
+    """What of a `replay_buffer_config` is not among `replay_settings`."""
     said = f"`replay_buffer_config` is {shown(given)} ({_whose('replay_buffer_config')})"
     if not isinstance(given, Mapping):
         yield f"{said}; give `replay_capacity`."
         return
-    kind = given.get("type", "")
-    kind = (getattr(kind, "__name__", None) or str(kind)).rpartition(".")[2]
-    prioritised = bool(kind) and kind not in _UNIFORM_REPLAYS and given.get("alpha") != 0
+    kind = _kind_of_replay(given)
     known = {"type", "capacity", "alpha", "beta"}
     unknown = {
         key: value
         for key, value in given.items()
         if key not in known and (key, value) != ("replay_sequence_length", 1)
     }
-    if prioritised or unknown:
-        yield f"{said}; the replay is sampled uniformly: keep only its 'capacity'."
+    if unknown or (kind and kind not in _UNIFORM_REPLAYS + _PRIORITIZED_REPLAYS):
+        yield f"{said}; keep only 'capacity', 'alpha', 'beta' and one of RLlib's own types."
 
 
 _PPOS = ("minibatch_size", "num_epochs", "shuffle_batch_per_epoch")

@@ -234,7 +234,7 @@ class StrictConfig(AlgorithmConfig):
             self._training_intensity = {"is": value, "gave": None}
         else:
             if key == "replay_buffer_config" and isinstance(value, Mapping):
-                self.replay_capacity = value.get("capacity", self.replay_capacity)
+                self._set_provided(other_algorithms.replay_settings(value))
             return False
         return True
 
