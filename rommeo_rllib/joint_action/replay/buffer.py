@@ -119,6 +119,8 @@ class JointReplayBuffer(ReplayOfReplica):
         self.agents = storage.agents
         self._opponents = whom_each_models(self.agents, opponent_groups)
         self._numbers = {agent: number for number, agent in enumerate(self.agents)}
+        # Who acted in all rows, when a batch was last drawn.
+        self._ever_present: set[AgentID] = set()
 
     def add(self, episodes: Sequence[MultiAgentEpisode]) -> None:
         """Stores the joint transitions of all chunks that one round of sampling brought.
@@ -165,6 +167,7 @@ class JointReplayBuffer(ReplayOfReplica):
             `batch_size` rows, aligned by env step; actions are as the networks see them.
         """
         policies = list(policies)
+        self._ever_present = {a for a in self.agents if self.storage.acts_always(a)}
         replicas = range(self.storage.replicas)
         shared = [
             self.sampler.draw_shared(policies, replica, batch_size)
@@ -290,19 +293,24 @@ class JointReplayBuffer(ReplayOfReplica):
 
     def _of_opponents(self, agent: AgentID, rows: np.ndarray) -> Batch:
         """Who else acted, (B, opponents), and how, (B, their action size)."""
-        present, actions = [], []
-        for opponent in self._opponents[agent]:
-            acted = self.storage.present(opponent, rows)
-            present.append(acted)
-            actions.append(self._actions(opponent, rows, acted))
-        return {
-            OPPONENT_MASK: np.stack(present, axis=-1).astype(np.float32),
-            OPPONENT_ACTIONS: actions[0] if len(actions) == 1 else np.concatenate(actions, -1),
-        }
+        opponents = self._opponents[agent]
+        mask = np.ones((len(rows), len(opponents)), np.float32)
+        actions = []
+        for number, opponent in enumerate(opponents):
+            present = (
+                None if opponent in self._ever_present else self.storage.present(opponent, rows)
+            )
+            if present is not None:
+                mask[:, number] = present
+            actions.append(self._actions(opponent, rows, present))
+        together = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
+        return {OPPONENT_MASK: mask, OPPONENT_ACTIONS: together}
 
-    def _actions(self, opponent: AgentID, rows: np.ndarray, present: np.ndarray) -> np.ndarray:
+    def _actions(
+        self, opponent: AgentID, rows: np.ndarray, present: np.ndarray | None
+    ) -> np.ndarray:
         space, own = self.storage.action_spaces[opponent], self.storage.columns.get(opponent)
-        if own is not None and present.all():
+        if own is not None and (present is None or present.all()):
             return encode_actions(space, own[Columns.ACTIONS][rows])
         encoded = np.zeros((len(rows), self.storage.action_sizes[opponent]), np.float32)
         if own is not None:
@@ -329,8 +337,9 @@ class JointReplayBuffer(ReplayOfReplica):
         for number, opponent in enumerate(self._opponents[agent]):
             own = self.storage.columns.get(opponent)
             for name, seen_at in ((Columns.OBS, rows), (Columns.NEXT_OBS, last)):
-                present = self.storage.present(opponent, seen_at)
-                if own is not None and present.all():
+                always = opponent in self._ever_present
+                present = None if always else self.storage.present(opponent, seen_at)
+                if own is not None and (present is None or present.all()):
                     column = own[name][seen_at]
                 else:
                     column = np.repeat(blank(spaces[opponent])[np.newaxis], len(rows), axis=0)

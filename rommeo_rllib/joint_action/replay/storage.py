@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,7 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib.components import action_size
 from rommeo_rllib.joint_action.replay.columns import NEXT_ABSENT, SUCCESSOR, TRANSITION_COLUMNS
-from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, Place
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps
 from rommeo_rllib.joint_action.spaces.agents import AgentID, sorted_agents
 from rommeo_rllib.joint_action.spaces.encoding import action_components, is_supported
 from rommeo_rllib.joint_action.spaces.packing import packed_dtype, packed_shape
@@ -21,6 +21,9 @@ ABSENT = -1
 """Stands in place of a policy's number where an agent did not act."""
 
 NO_SUCCESSOR = -1
+_Place: TypeAlias = tuple[str, int]
+"""An episode, and which of an agent's transitions in it."""
+
 BYTES_OF_LINKS = 8
 """That an agent's transition takes, where successors are linked."""
 
@@ -86,7 +89,7 @@ class JointStorage:
         self.written = np.zeros(replicas, np.int64)
         # For each replica and agent the transitions that lack a neighbour: where they stand, as
         # env steps ever stored, and how many they lack.
-        self._unlinked: list[dict[AgentID, dict[Place, list[int]]]] = [
+        self._unlinked: list[dict[AgentID, dict[_Place, list[int]]]] = [
             {agent: {} for agent in self.agents} for _ in range(replicas)
         ]
         self._linked_at_sweep = 0
@@ -112,9 +115,9 @@ class JointStorage:
                 f"Agent {sorted_agents(unknown)[0]!r} acted, but the environment's "
                 f"`possible_agents` are {self.agents}."
             )
-        replicas = np.arange(steps.replica, steps.replica + steps.replicas)
-        starts = self.written[replicas]
-        if len(replicas) > 1 and (starts % self.capacity != starts[0] % self.capacity).any():
+        replicas = range(steps.replica, steps.replica + steps.replicas)
+        starts = self.written[replicas.start : replicas.stop] % self.capacity
+        if len(replicas) > 1 and (starts != starts[0]).any():
             return np.concatenate([self.add(steps.of(index)) for index in range(steps.replicas)])
         # More steps than fit: only the newest can stay.
         dropped = max(steps.length - self.capacity, 0)
@@ -124,17 +127,17 @@ class JointStorage:
             policies = np.full(len(rows), ABSENT, np.int16)
             if agent in steps.agents:
                 transitions = steps.agents[agent]
-                kept = slice(None) if dropped == 0 else transitions.rows >= dropped
-                acted = transitions.rows[kept] - dropped
+                kept = transitions.rows >= dropped if dropped else None
+                acted = transitions.rows if kept is None else transitions.rows[kept] - dropped
                 policies[acted] = self._policy_number(transitions.policy)
                 target = self._in_all(replicas, rows[acted])
                 self._write(agent, transitions, steps.replicas, kept, target)
-                if self.links and transitions.places:
+                if self.links and transitions.episodes:
                     for replica in replicas:
-                        self._link(agent, int(replica), steps, dropped)
+                        self._link(agent, replica, steps, dropped)
             self._mark(agent, replicas, written, policies)
-        self.written[replicas] += steps.length
-        self.sizes[replicas] = np.minimum(self.sizes[replicas] + steps.length, self.capacity)
+        self.written[replicas.start : replicas.stop] += steps.length
+        np.minimum(self.written, self.capacity, out=self.sizes)
         return written
 
     def newest(self, replica: int, age: np.ndarray) -> np.ndarray:
@@ -163,32 +166,33 @@ class JointStorage:
         found = successors % self.capacity + replicas * self.capacity
         return np.where(stored & (successors != NO_SUCCESSOR), found, -1)
 
-    def _in_all(self, replicas: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _in_all(self, replicas: range, rows: np.ndarray) -> np.ndarray:
         """Rows of a ring as rows of the arrays, one replica's after the other."""
-        if len(replicas) == 1:
-            return rows + int(replicas[0]) * self.capacity
-        return (replicas[:, np.newaxis] * self.capacity + rows).ravel()
+        if replicas == range(1):
+            return rows
+        return (np.array(replicas)[:, np.newaxis] * self.capacity + rows).ravel()
 
     def _write(
         self,
         agent: AgentID,
         transitions: AgentTransitions,
         replicas: int,
-        kept: slice | np.ndarray,
+        kept: np.ndarray | None,
         target: np.ndarray,
     ) -> None:
-        if not isinstance(kept, slice) and replicas > 1:
+        if kept is not None and replicas > 1:
             kept = np.tile(kept, replicas)
         values = dict(zip(TRANSITION_COLUMNS, transitions.columns(), strict=True))
         columns = self.columns.setdefault(agent, {})
         for name, value in values.items():
             if name not in columns:
                 self.add_column(agent, name, value.shape[1:], value.dtype)
-            columns[name][target] = self.fitting(agent, name, value)[kept]
+            fitting = self.fitting(agent, name, value, columns[name])
+            columns[name][target] = fitting if kept is None else fitting[kept]
         absent = self._absences(transitions)
         if absent is not None:
             self.add_absences(agent)
-            columns[NEXT_ABSENT][target] = absent[kept]
+            columns[NEXT_ABSENT][target] = absent if kept is None else absent[kept]
         elif NEXT_ABSENT in columns:
             columns[NEXT_ABSENT][target] = False
         if self.links:
@@ -202,10 +206,9 @@ class JointStorage:
         first = int(self.written[replica])
         base = replica * self.capacity
         part = slice(*(len(transitions.rows) * (replica - steps.replica + i) for i in (0, 1)))
-        of_steps = zip(
-            transitions.rows, transitions.places[part], transitions.terminated[part], strict=True
-        )
-        for row, (episode, number), terminated in of_steps:
+        columns = (transitions.episodes, transitions.numbers, transitions.terminated)
+        of_replica = (column[part] for column in columns)
+        for row, episode, number, terminated in zip(transitions.rows, *of_replica, strict=True):
             if row < dropped:
                 continue
             at = first + int(row)
@@ -231,7 +234,7 @@ class JointStorage:
             self._linked_at_sweep = len(unlinked)
 
     @staticmethod
-    def _has_neighbour(unlinked: dict[Place, list[int]], place: Place) -> None:
+    def _has_neighbour(unlinked: dict[_Place, list[int]], place: _Place) -> None:
         unlinked[place][1] -= 1
         if unlinked[place][1] == 0:
             del unlinked[place]
@@ -265,13 +268,14 @@ class JointStorage:
             return self.observation_spaces.get(agent), False
         return None, False
 
-    def fitting(self, agent: AgentID, name: str, values: np.ndarray) -> np.ndarray:
+    def fitting(
+        self, agent: AgentID, name: str, values: np.ndarray, column: np.ndarray
+    ) -> np.ndarray:
         """Values in the column's type; a ValueError if they do not fit into it as they are.
 
         What environments return has been converted before; connectors and policies of another kind
         may bring anything.
         """
-        column = self.columns[agent][name]
         if values.dtype == column.dtype and values.shape[1:] == column.shape[1:]:
             return values
         space, _ = self.space_of(agent, name)
@@ -299,13 +303,13 @@ class JointStorage:
         )
 
     def _mark(
-        self, agent: AgentID, replicas: np.ndarray, rows: np.ndarray, policies: np.ndarray
+        self, agent: AgentID, replicas: range, rows: np.ndarray, policies: np.ndarray
     ) -> None:
         """Notes who acted for `agent` at `rows`, and keeps count of how often each did."""
         acted_by, counts = self.acted_by[agent], self.counts[agent]
         if len(replicas) == 1:
-            np.subtract.at(counts[replicas[0]], acted_by[rows], 1)
-            np.add.at(counts[replicas[0]], policies, 1)
+            np.subtract.at(counts[replicas.start], acted_by[rows], 1)
+            np.add.at(counts[replicas.start], policies, 1)
             acted_by[rows] = policies
             return
         of_replicas = np.repeat(replicas, len(policies))
@@ -385,7 +389,8 @@ class JointStorage:
                     stored = arrays[f"{index}/{name}"][lost:]
                     if name not in self.columns.get(agent, {}):
                         self.add_column(agent, name, stored.shape[1:], stored.dtype)
-                    self.columns[agent][name][rows] = self.fitting(agent, name, stored)
+                    column = self.columns[agent][name]
+                    column[rows] = self.fitting(agent, name, stored, column)
                 elif name == NEXT_ABSENT and name in self.columns.get(agent, {}):
                     self.columns[agent][name][rows] = False
             if self.links and agent in self.columns:

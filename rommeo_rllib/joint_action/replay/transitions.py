@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
@@ -18,9 +18,6 @@ from ray.rllib.utils.spaces.space_utils import batch
 
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.joint_action.spaces.packing import pack_batch
-
-Place: TypeAlias = tuple[str, int]
-"""An episode, and a number that counts an agent's transitions in it."""
 
 
 @dataclass
@@ -39,8 +36,10 @@ class AgentTransitions:
     terminated: np.ndarray
     next_acting: Sequence[Set[AgentID]]
     """For each transition, who acts at this agent's own next step."""
-    places: Sequence[Place] = ()
-    """For each transition its place in its episode; empty if that is not known."""
+    episodes: Sequence[str] = ()
+    """For each transition its episode's id; empty if that is not known."""
+    numbers: Sequence[int] = ()
+    """For each transition which of the agent's in its episode it is, counted from 0."""
 
     def columns(self) -> tuple[np.ndarray, ...]:
         """The arrays beside `rows`, in the order of replay's columns."""
@@ -59,7 +58,8 @@ class AgentTransitions:
             next_obs,
             terminated,
             self.next_acting[part],
-            self.places[part],
+            self.episodes[part],
+            self.numbers[part],
         )
 
 
@@ -300,7 +300,8 @@ def _assemble(steps: list[list[tuple[AgentID, AgentTransitions, int]]]) -> Joint
                 next_obs=np.stack([t.next_obs[i] for t, i in picked]),
                 terminated=np.stack([t.terminated[i] for t, i in picked]),
                 next_acting=[t.next_acting[i] for t, i in picked],
-                places=[t.places[i] for t, i in picked],
+                episodes=[t.episodes[i] for t, i in picked],
+                numbers=[t.numbers[i] for t, i in picked],
             )
             for agent, picked in parts.items()
         },
@@ -338,7 +339,8 @@ def _transitions(
         next_obs=observations[1:],
         terminated=terminated,
         next_acting=next_acting,
-        places=[(episode.id_, begun + index) for index in range(len(rewards))],
+        episodes=[episode.id_] * len(rewards),
+        numbers=range(begun, begun + len(rewards)),
     )
 
 

@@ -271,10 +271,12 @@ class LeanSampler:
     def _step(self, game: _Game, actions: _Actions) -> None:
         row: Row = {}
         to_env = {}
+        episode = game.policies.episode.id_
         for agent, (action, sent) in actions.items():
             to_env[agent] = sent
-            place = (game.policies.episode.id_, game.agent_steps.get(agent, 0))
-            transition = Transition(game.policies[agent], place, game.observations[agent], action)
+            number = game.agent_steps.get(agent, 0)
+            observed = game.observations[agent]
+            transition = Transition(game.policies[agent], episode, number, observed, action)
             row[agent] = game.waiting[agent] = transition
             if game.replica == 0:
                 self._agent_steps[agent, transition.policy] += 1

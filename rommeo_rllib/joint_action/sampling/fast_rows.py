@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps, Place
+from rommeo_rllib.joint_action.replay.transitions import AgentTransitions, JointSteps
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 
 
@@ -17,7 +17,8 @@ class Transition:
     """One agent's, begun at some joint step; complete once its outcome is known."""
 
     policy: str
-    place: Place
+    episode: str
+    number: int
     obs: Any
     action: Any
     reward: float = 0.0
@@ -96,5 +97,6 @@ def _agent_transitions(transitions: Sequence[Transition], rows: np.ndarray) -> A
         next_obs=np.array([t.next_obs for t in transitions]),
         terminated=np.array([t.terminated for t in transitions], np.float32),
         next_acting=[t.next_acting for t in transitions],
-        places=[t.place for t in transitions],
+        episodes=[t.episode for t in transitions],
+        numbers=[t.number for t in transitions],
     )
