@@ -116,8 +116,11 @@ class UniformSampler:
         in_use = int(storage.sizes[replica])
         window = in_use if window is None else min(window, in_use)
         number = storage.policies.index(policy)
-        found = [(agent, self._count(agent, number, replica, window)) for agent in storage.agents]
-        found = [(agent, count) for agent, count in found if count]
+        found = [
+            (agent, count)
+            for agent in storage.agents
+            if (count := self._count(agent, number, replica, window))
+        ]
         if not found:
             return []
         if len(found) == 1:
@@ -143,13 +146,14 @@ class UniformSampler:
         self, agent: AgentID, number: int, replica: int, size: int, count: int, window: int
     ) -> np.ndarray:
         acted_by, rng = self.storage.acted_by[agent], self.rngs[replica]
+        if count == window:
+            return self.storage.newest(replica, rng.integers(window, size=size))
         found: list[np.ndarray] = []
         missing = size
         while missing > 0:
-            age = rng.integers(window, size=int(np.ceil(missing * window / count)))
+            age = rng.integers(window, size=-(-missing * window // count))
             rows = self.storage.newest(replica, age)
-            if count < window:
-                rows = rows[acted_by[rows] == number][:missing]
+            rows = rows[acted_by[rows] == number][:missing]
             found.append(rows)
             missing -= len(rows)
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        return np.concatenate(found)
