@@ -77,7 +77,7 @@ class Trace:
 def main(settings: Settings) -> None:
     """Trains all pairs, one seed after the other."""
     prepare()
-    from rommeo_rllib.commands.tuning import quiet_ray
+    from rommeo_rllib.experiments.running import quiet_ray
 
     report = Report("mixed_play", "Beside another kind of player, Max of Two Quadratics as printed")
     pairs = [(learner, other) for learner in settings.learners for other in settings.others]
@@ -151,7 +151,7 @@ def build(name: str, trained: str, seed: int) -> Any:
         def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             return self.occupant(batch)
 
-    from rommeo_rllib.commands import configurations
+    from rommeo_rllib.experiments import configurations
 
     configuration, changes = LEARNERS[name]
     config = configurations.load(configuration).config.copy(copy_frozen=False)

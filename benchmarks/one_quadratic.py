@@ -17,8 +17,8 @@ import numpy as np
 import ray
 from gymnasium.spaces import Box
 
-from rommeo_rllib.commands.tuning import import_ray_quietly
 from rommeo_rllib.envs import RepeatedGame
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.reporting.statistics import success_rate
 
 import_ray_quietly()

@@ -167,7 +167,7 @@ def watched_trials(
     algorithm: type, config: Any, stop: dict[str, Any], settings: Sequence[dict[str, Any]]
 ) -> tuple[Any, Spent]:
     """Runs a trial of each setting of keys in a Ray session of their own: results, and the cost."""
-    from rommeo_rllib.commands.tuning import quiet_ray
+    from rommeo_rllib.experiments.running import quiet_ray
 
     with quiet_ray():
         tree, ended = ProcessTree(), threading.Event()
@@ -187,8 +187,8 @@ def _run(
 ) -> Any:
     from rich.console import Console
 
-    from rommeo_rllib.commands.trials import Trial
-    from rommeo_rllib.commands.tuning import Experiment, run_trials
+    from rommeo_rllib.experiments.running import Experiment, run_trials
+    from rommeo_rllib.experiments.trials import Trial
 
     with tempfile.TemporaryDirectory() as storage:
         experiment = Experiment(

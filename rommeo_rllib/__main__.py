@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from rommeo_rllib.commands.signals import STOPPING, end_at_once
+from rommeo_rllib.experiments.signals import STOPPING, end_at_once
 
 
 def main() -> None:

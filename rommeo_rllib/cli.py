@@ -12,10 +12,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 
 import rommeo_rllib
-from rommeo_rllib.commands.about import called_with
 from rommeo_rllib.commands.alpha_map import AlphaMap
 from rommeo_rllib.commands.cross_play import CrossPlay
-from rommeo_rllib.commands.errors import CommandError, Interrupted, Terminated, one_line
 from rommeo_rllib.commands.evaluate import Evaluate
 from rommeo_rllib.commands.export import Export
 from rommeo_rllib.commands.figure_1 import Figure1
@@ -23,10 +21,12 @@ from rommeo_rllib.commands.figure_2 import Figure2
 from rommeo_rllib.commands.introduction import introduce
 from rommeo_rllib.commands.parsing import parse
 from rommeo_rllib.commands.report import Report
-from rommeo_rllib.commands.signals import handled_by, raise_interrupt
 from rommeo_rllib.commands.sweep import Sweep
 from rommeo_rllib.commands.terminal import PlainConsole
 from rommeo_rllib.commands.train import Train
+from rommeo_rllib.errors import CommandError, Interrupted, Terminated, one_line
+from rommeo_rllib.experiments.about import called_with
+from rommeo_rllib.experiments.signals import handled_by, raise_interrupt
 
 # Commands, and groups of commands, by name.
 COMMANDS: dict[str, Any] = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rommeo_rllib.commands.about import About
-from rommeo_rllib.commands.report_results import Experiment, Group, Task
-from rommeo_rllib.commands.seed_runs import SeedRun
+from rommeo_rllib.experiments.about import About
+from rommeo_rllib.experiments.results import Experiment, Group, Task
+from rommeo_rllib.experiments.seed_runs import SeedRun
 
 STEPS = np.arange(1, 31) * 25
 AGENTS = ("player_0", "player_1")

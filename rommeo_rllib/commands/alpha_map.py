@@ -10,15 +10,15 @@ from typing import Any
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.folders import write_whole
 from rommeo_rllib.commands.sweep import Sweep
-from rommeo_rllib.commands.sweep_figures import write_pictures
-from rommeo_rllib.commands.sweep_results import Outcome, print_table
 from rommeo_rllib.commands.train import raise_if_incomplete
-from rommeo_rllib.commands.tuning import quiet_ray, run_trials
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.folders import write_whole
+from rommeo_rllib.experiments.running import quiet_ray, run_trials
+from rommeo_rllib.experiments.sweep_results import Outcome, print_table
 from rommeo_rllib.naming import unknown_name_message
+from rommeo_rllib.reporting.sweep_figures import write_pictures
 
 CONFIGURATIONS = {
     "tuned": "max_of_two_quadratics/rommeo_ac",

@@ -11,11 +11,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations, options
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.evaluate import told
 from rommeo_rllib.commands.train import write_rows
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.reporting.cross_play_figure import plot_cross_play
 from rommeo_rllib.reporting.figures import save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean

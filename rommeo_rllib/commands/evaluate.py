@@ -13,10 +13,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations, options
-from rommeo_rllib.commands.errors import CommandError, UsageError, one_line
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.train import write_rows
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.errors import CommandError, UsageError, one_line
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.naming import did_you_mean
 from rommeo_rllib.reporting.statistics import bootstrap_mean
 

@@ -11,9 +11,9 @@ import tyro
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.evaluate import told
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.naming import shown
 
 

@@ -19,8 +19,8 @@ from rich.table import Table
 
 import rommeo_rllib
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.envs import ClimbingGame
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import shown
 from rommeo_rllib.reporting import tabular_figures
 from rommeo_rllib.reporting.figures import save

@@ -13,23 +13,24 @@ from rich.console import Console
 from rich.table import Table
 
 import rommeo_rllib
-from rommeo_rllib.commands import configurations, options
-from rommeo_rllib.commands.about import About
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.train import (
     fixed_of,
     raise_if_incomplete,
     replicas_to_use,
     trials_of_seeds,
 )
-from rommeo_rllib.commands.trials import Results
-from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment, quiet_ray, run_trials
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.about import About
+from rommeo_rllib.experiments.running import ENV_STEPS, Experiment, quiet_ray, run_trials
+from rommeo_rllib.experiments.trials import Results
 from rommeo_rllib.naming import unknown_name_message
 from rommeo_rllib.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from rommeo_rllib.commands.figure_2_report import Runs
+    from rommeo_rllib.reporting.figure_2 import Runs
 
 ALGORITHMS = tuple(name for name, entry in REGISTRY.items() if entry.in_figure_2)
 GAME = "max_of_two_quadratics"
@@ -121,12 +122,12 @@ class Figure2:
         return run_trials(experiment, console, resume=True)
 
     def _runs(self, results: Results) -> Runs:
-        from rommeo_rllib.commands.seed_runs import seed_runs
+        from rommeo_rllib.experiments.seed_runs import seed_runs
 
         return seed_runs(results)
 
     def _report(self, runs: dict[str, Runs], out: Path, console: Console) -> None:
-        from rommeo_rllib.commands import figure_2_report
+        from rommeo_rllib.reporting import figure_2 as figure_2_report
 
         config = configurations.load(configuration_name(OURS)).config
         config.env_config = {**config.env_config, "surface": self.surface}

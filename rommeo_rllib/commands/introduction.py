@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from rommeo_rllib.commands import configurations
+from rommeo_rllib.experiments import configurations
 
 _FIRST_COMMANDS = (
     ("rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4", "train four seeds"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import is_finite_number
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tyro
 
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import did_you_mean, printable, shown
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

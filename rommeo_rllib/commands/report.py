@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.credentials import without_credentials
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.folders import write_whole
 from rommeo_rllib.commands.train import reason
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.credentials import without_credentials
+from rommeo_rllib.experiments.folders import write_whole
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
 
 _SENSELESS = (
@@ -31,8 +31,8 @@ _SENSELESS = (
 """What numbers and names that do not go together may raise."""
 
 if TYPE_CHECKING:
-    from rommeo_rllib.commands.report_results import Experiment
-    from rommeo_rllib.commands.report_scores import Judgement
+    from rommeo_rllib.experiments.results import Experiment
+    from rommeo_rllib.reporting.report_scores import Judgement
 
 
 @dataclass
@@ -71,8 +71,8 @@ class Report:
         options.require_writable("--out", self.out)
         options.require_writable("--marl-eval", self.marl_eval)
         import_ray_quietly()
-        from rommeo_rllib.commands.report_page import report_page
-        from rommeo_rllib.commands.report_results import read_experiments
+        from rommeo_rllib.experiments.results import read_experiments
+        from rommeo_rllib.reporting.report_page import report_page
 
         try:
             experiments = read_experiments(self.results)
@@ -94,7 +94,7 @@ class Report:
 
     def _judgement(self, experiments: Sequence[Experiment]) -> Judgement:
         """What the options say, else what all experiments were told alike."""
-        from rommeo_rllib.commands.report_scores import Judgement
+        from rommeo_rllib.reporting.report_scores import Judgement
 
         abouts = [experiment.about for experiment in experiments]
         thresholds = {about.success_above if about else None for about in abouts}

@@ -10,14 +10,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from rommeo_rllib.commands import configurations, options, search_space, searching
-from rommeo_rllib.commands.about import About
-from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.resuming import POINTS
-from rommeo_rllib.commands.search_space import Distribution, Setting
-from rommeo_rllib.commands.searching import Clock
-from rommeo_rllib.commands.sweep_plans import AlgorithmPlan, SweepPlan, TabularPlan
-from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, print_table
+from rommeo_rllib.commands import options
 from rommeo_rllib.commands.train import (
     default_name,
     pictures_folder,
@@ -27,13 +20,21 @@ from rommeo_rllib.commands.train import (
     resolved,
     write_rows,
 )
-from rommeo_rllib.commands.tuning import (
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations, search_space, searching
+from rommeo_rllib.experiments.about import About
+from rommeo_rllib.experiments.resuming import POINTS
+from rommeo_rllib.experiments.running import (
     Experiment,
     Search,
     quiet_ray,
     require_agreement,
     run_trials,
 )
+from rommeo_rllib.experiments.search_space import Distribution, Setting
+from rommeo_rllib.experiments.searching import Clock
+from rommeo_rllib.experiments.sweep_plans import AlgorithmPlan, SweepPlan, TabularPlan
+from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome, print_table
 from rommeo_rllib.naming import shown
 from rommeo_rllib.schedules import make_alpha
 
@@ -298,7 +299,7 @@ class Sweep:
     def _report(
         self, outcomes: list[Outcome], experiment: Experiment, console: Console, *, is_partial: bool
     ) -> None:
-        from rommeo_rllib.commands.sweep_figures import write_pictures
+        from rommeo_rllib.reporting.sweep_figures import write_pictures
 
         if is_partial:
             console.print("Partial: of trials that have not ended, or failed, nothing is counted.")

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from rommeo_rllib.commands.credentials import without_credentials
+from rommeo_rllib.experiments.credentials import without_credentials
 from rommeo_rllib.naming import printable
 
 

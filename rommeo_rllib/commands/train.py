@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from rommeo_rllib.commands import configurations, options
-from rommeo_rllib.commands.about import About
-from rommeo_rllib.commands.configurations import Configuration
-from rommeo_rllib.commands.errors import CommandError, Interrupted, UsageError
-from rommeo_rllib.commands.folders import Folder, write_whole
-from rommeo_rllib.commands.trials import Results, Trial, TrialResult
-from rommeo_rllib.commands.tuning import (
+from rommeo_rllib.commands import options
+from rommeo_rllib.errors import CommandError, Interrupted, UsageError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.about import About
+from rommeo_rllib.experiments.configurations import Configuration
+from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.running import (
     ENV_STEPS,
     Experiment,
     quiet_ray,
     require_agreement,
     run_trials,
 )
+from rommeo_rllib.experiments.trials import Results, Trial, TrialResult
 
 if TYPE_CHECKING:
-    from rommeo_rllib.commands.seed_runs import SeedRun
+    from rommeo_rllib.experiments.seed_runs import SeedRun
 
 _MOST_REPLICAS = 64
 _MOST_ROWS_SHOWN = 40
@@ -128,8 +129,8 @@ class Train:
         name: str,
         console: Console,
     ) -> None:
-        from rommeo_rllib.commands.seed_runs import seed_runs
-        from rommeo_rllib.commands.train_figures import write_pictures
+        from rommeo_rllib.experiments.seed_runs import seed_runs
+        from rommeo_rllib.reporting.train_figures import write_pictures
 
         runs = seed_runs(results)
         if runs:

@@ -20,11 +20,11 @@ from small import assert_equal_tensors, game_config, paid_per_step_config, polic
 
 from rommeo_rllib import ROMMEOPolicy
 from rommeo_rllib.cli import main
-from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.deployment.bundles import Bundle
 from rommeo_rllib.deployment.checkpoints import NotTrusted, Trained, load_policy
 from rommeo_rllib.deployment.player import Player
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.joint_action.checkpoints.bundle_writing import (
     BUNDLE,
     DESCRIPTION_FILE,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from made_up_results import made_up_experiment, made_up_group, made_up_run
 
-from rommeo_rllib.commands.report_page import report_page
-from rommeo_rllib.commands.report_scores import Judgement
+from rommeo_rllib.reporting.report_page import report_page
+from rommeo_rllib.reporting.report_scores import Judgement
 
 webdriver = pytest.importorskip("selenium.webdriver")
 

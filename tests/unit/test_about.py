@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from rommeo_rllib.commands.about import ABOUT_FILE, About, called_with, read_about, write_about
-from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.about import ABOUT_FILE, About, called_with, read_about, write_about
 
 WANTED = About("game/algorithm", 3, 4, 9.0, "greedy")
 

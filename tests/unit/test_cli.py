@@ -17,10 +17,12 @@ import pytest
 import rommeo_rllib
 from rommeo_rllib import cli
 from rommeo_rllib.cli import main
-from rommeo_rllib.commands import configurations, train, train_figures
-from rommeo_rllib.commands.errors import CommandError
+from rommeo_rllib.commands import train
 from rommeo_rllib.commands.parsing import parse
-from rommeo_rllib.commands.trials import Results, Trial, TrialResult
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.trials import Results, Trial, TrialResult
+from rommeo_rllib.reporting import train_figures
 
 NAME = "climbing_game/rommeo_ac"
 NO_RAY_NEEDED = [

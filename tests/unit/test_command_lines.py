@@ -26,22 +26,14 @@ from hypothesis import strategies as st
 from made_up_results import made_up_experiment, made_up_group, made_up_run
 
 from rommeo_rllib import cli
-from rommeo_rllib.commands import (
-    alpha_map,
-    configurations,
-    cross_play,
-    figure_1,
-    figure_2,
-    report_page,
-    report_results,
-    search_space,
-    sweep,
-    train,
-)
-from rommeo_rllib.commands.errors import Terminated
-from rommeo_rllib.commands.trials import Results, Trial, TrialResult
+from rommeo_rllib.commands import alpha_map, cross_play, figure_1, figure_2, sweep, train
 from rommeo_rllib.deployment import checkpoints, export, matches, player
+from rommeo_rllib.errors import Terminated
+from rommeo_rllib.experiments import configurations, search_space
+from rommeo_rllib.experiments import results as report_results
+from rommeo_rllib.experiments.trials import Results, Trial, TrialResult
 from rommeo_rllib.joint_action.settings import ledger
+from rommeo_rllib.reporting import report_page
 
 LONG = os.environ.get("ROMMEO_FUZZ_EXAMPLES")
 EXAMPLES = int(LONG or 40)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rommeo_rllib.commands import configurations
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations
 
 NAME = "climbing_game/rommeo_ac"
 MODULE = "rommeo_rllib.tuned_configs.climbing_game.rommeo_ac"

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rommeo_rllib.commands import configurations, figure_2_report
-from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.figure_2 import (
     ALGORITHMS,
     Figure2,
     configuration_name,
 )
-from rommeo_rllib.commands.seed_runs import SeedRun
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.reporting import figure_2 as figure_2_report
 
 EPISODES = np.arange(1.0, 7.0)
 

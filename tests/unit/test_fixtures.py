@@ -14,15 +14,15 @@ sys.path.insert(0, str(TESTS / "fixtures"))
 
 from make import EXPECTED, FOLDER, acted, game_policy, played_buffer, told_algorithms  # noqa: E402
 
-from rommeo_rllib.commands import about, trials  # noqa: E402
-from rommeo_rllib.commands.about import read_about  # noqa: E402
-from rommeo_rllib.commands.folders import Folder  # noqa: E402
-from rommeo_rllib.commands.report_results import read_experiments, scores  # noqa: E402
-from rommeo_rllib.commands.trials import Ledger  # noqa: E402
 from rommeo_rllib.deployment.bundles import Bundle  # noqa: E402
 from rommeo_rllib.deployment.export import load_weights  # noqa: E402
 from rommeo_rllib.deployment.matches import Stage  # noqa: E402
 from rommeo_rllib.deployment.rebuilding import algorithms  # noqa: E402
+from rommeo_rllib.experiments import about, trials  # noqa: E402
+from rommeo_rllib.experiments.about import read_about  # noqa: E402
+from rommeo_rllib.experiments.folders import Folder  # noqa: E402
+from rommeo_rllib.experiments.results import read_experiments, scores  # noqa: E402
+from rommeo_rllib.experiments.trials import Ledger  # noqa: E402
 from rommeo_rllib.joint_action.checkpoints import bundle_writing  # noqa: E402
 from rommeo_rllib.joint_action.checkpoints import manifest as checkpoint_manifest  # noqa: E402
 from rommeo_rllib.joint_action.checkpoints.manifest import check_manifest  # noqa: E402

@@ -18,19 +18,19 @@ from made_up_results import made_up_experiment, made_up_group, made_up_run
 from safetensors.numpy import save_file
 
 from rommeo_rllib.cli import main
-from rommeo_rllib.commands.credentials import without_credentials
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.ownership import require_own_files
-from rommeo_rllib.commands.report_page import report_page
-from rommeo_rllib.commands.report_scores import Judgement
-from rommeo_rllib.commands.seed_runs import SeedRun
 from rommeo_rllib.commands.train import reason
-from rommeo_rllib.commands.tune_results import read_trials
 from rommeo_rllib.deployment.bundles import Bundle, copy_bundle
 from rommeo_rllib.deployment.matches import Stage
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.credentials import without_credentials
+from rommeo_rllib.experiments.ownership import require_own_files
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.experiments.tune_results import read_trials
 from rommeo_rllib.joint_action.checkpoints.bundle_writing import DESCRIPTION_FILE, WEIGHTS_FILE
 from rommeo_rllib.joint_action.settings.settings_json import settings_from_json, settings_to_json
 from rommeo_rllib.joint_action.spaces.space_json import num_values, space_to_json
+from rommeo_rllib.reporting.report_page import report_page
+from rommeo_rllib.reporting.report_scores import Judgement
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 HUGE = 10**9

@@ -11,11 +11,11 @@ import pytest
 from rich.table import Table
 
 from rommeo_rllib.cli import main
-from rommeo_rllib.commands.about import ABOUT_FILE, About, called_with, read_about, write_about
-from rommeo_rllib.commands.credentials import without_credentials
-from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.ownership import require_own_files
 from rommeo_rllib.commands.terminal import PlainConsole
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments.about import ABOUT_FILE, About, called_with, read_about, write_about
+from rommeo_rllib.experiments.credentials import without_credentials
+from rommeo_rllib.experiments.ownership import require_own_files
 
 SECRET = "s3://me:hunter2@host/results?secret_key=hunter2&region=eu&hunter2"
 

@@ -10,10 +10,10 @@ import pytest
 
 from rommeo_rllib.cli import main
 from rommeo_rllib.commands import alpha_map, figure_2, sweep, train
-from rommeo_rllib.commands.errors import CommandError
 from rommeo_rllib.commands.options import require_writable
-from rommeo_rllib.commands.stopping import StopAtPaths
 from rommeo_rllib.commands.terminal import PlainConsole
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.stopping import StopAtPaths
 
 NAME, TABULAR = "climbing_game/rommeo_ac", "climbing_game/rommeo_q"
 FILE = "from rommeo_rllib.tuned_configs.climbing_game.rommeo_ac import config, stop\n"
@@ -325,7 +325,7 @@ def test_a_misspelt_path_beside_a_right_one_is_told_once(capsys):
 def test_an_address_at_which_nobody_answers_is_told_before_ray_waits_for_it(address, monkeypatch):
     import ray
 
-    from rommeo_rllib.commands.tuning import quiet_ray
+    from rommeo_rllib.experiments.running import quiet_ray
 
     def wait(**_: Any) -> None:
         raise AssertionError("Ray was asked to start.")
@@ -341,7 +341,7 @@ def test_an_address_at_which_nobody_answers_is_told_before_ray_waits_for_it(addr
 def test_a_ray_that_does_not_start_is_told_with_its_address(monkeypatch):
     import ray
 
-    from rommeo_rllib.commands.tuning import quiet_ray
+    from rommeo_rllib.experiments.running import quiet_ray
 
     def fail(**_: Any) -> None:
         raise ConnectionError("nobody\nthere")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rommeo_rllib.commands import configurations
-from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.stopping import StopAtPaths
 from rommeo_rllib.commands.terminal import PlainConsole
 from rommeo_rllib.commands.train import Train
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.stopping import StopAtPaths
 
 NAME = "climbing_game/rommeo_ac"
 CONFIG = "from rommeo_rllib import ROMMEOACConfig\nconfig = ROMMEOACConfig()\n"

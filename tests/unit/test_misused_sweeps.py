@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.sweep import Sweep
+from rommeo_rllib.errors import UsageError
 
 NAME, TABULAR = "climbing_game/rommeo_ac", "climbing_game/rommeo_q"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from rommeo_rllib.commands import progress
-from rommeo_rllib.commands.progress import ProgressCallback, nested
+from rommeo_rllib.experiments import progress
+from rommeo_rllib.experiments.progress import ProgressCallback, nested
 
 
 @pytest.mark.parametrize(("steps_per_trial", "shown"), [(100, "30/200"), (0, "30/?")])

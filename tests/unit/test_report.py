@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from made_up_results import made_up_experiment, made_up_group, made_up_run
 
-from rommeo_rllib.commands.report_opponents import lead, opponent_models
-from rommeo_rllib.commands.report_page import _missing, report_page
-from rommeo_rllib.commands.report_path import learning_paths
-from rommeo_rllib.commands.report_results import Group, _can_be_used, _name, scores
-from rommeo_rllib.commands.report_scores import Judgement, ranked, summary, unscored
-from rommeo_rllib.commands.report_tasks import _notes, line_of
-from rommeo_rllib.commands.train_figures import reward_surface
+from rommeo_rllib.experiments.results import Group, _can_be_used, _name, scores
+from rommeo_rllib.reporting.report_opponents import lead, opponent_models
+from rommeo_rllib.reporting.report_page import _missing, report_page
+from rommeo_rllib.reporting.report_path import learning_paths
+from rommeo_rllib.reporting.report_scores import Judgement, ranked, summary, unscored
+from rommeo_rllib.reporting.report_tasks import _notes, line_of
+from rommeo_rllib.reporting.train_figures import reward_surface
 
 NAN = float("nan")
 COMMAND = "rommeo report made-up --out report.html"

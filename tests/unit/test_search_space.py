@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rommeo_rllib.commands import search_space, searching
-from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.search_space import Distribution
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments import search_space, searching
+from rommeo_rllib.experiments.search_space import Distribution
 
 
 def test_a_grids_values_are_literals_or_else_texts():

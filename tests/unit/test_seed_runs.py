@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rommeo_rllib.commands.seed_runs import SeedRun, seed_runs
+from rommeo_rllib.experiments.seed_runs import SeedRun, seed_runs
 
 NAN = float("nan")
 PLAYS = 25

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import pytest
 import ray
 
-from rommeo_rllib.commands.errors import Terminated
-from rommeo_rllib.commands.signals import handled_by, out_of_reach, raise_interrupt
-from rommeo_rllib.commands.tuning import quiet_ray
+from rommeo_rllib.errors import Terminated
+from rommeo_rllib.experiments.running import quiet_ray
+from rommeo_rllib.experiments.signals import handled_by, out_of_reach, raise_interrupt
 
 ENDINGS = [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 
@@ -36,7 +36,7 @@ def ended(program: str) -> tuple[int, str]:
     ("imported", "call"),
     [
         ("rommeo_rllib.cli", "from rommeo_rllib.__main__ import main; main()"),
-        ("ray", "from rommeo_rllib.commands.tuning import import_ray_quietly as f; f()"),
+        ("ray", "from rommeo_rllib.experiments.running import import_ray_quietly as f; f()"),
     ],
 )
 def test_a_signal_during_imports_ends_the_command_in_one_line(imported, call, number, status, said):
@@ -61,8 +61,8 @@ def test_a_signal_during_imports_ends_the_command_in_one_line(imported, call, nu
 def test_while_ray_ends_a_signal_waits_though_ray_has_taken_the_handlers_away(number, status, said):
     found = ended(f"""
         import ctypes, os, sys, time
-        from rommeo_rllib.commands.errors import Terminated
-        from rommeo_rllib.commands.signals import handled_by, out_of_reach, raise_interrupt
+        from rommeo_rllib.errors import Terminated
+        from rommeo_rllib.experiments.signals import handled_by, out_of_reach, raise_interrupt
 
         def shutdown():
             ctypes.CDLL(None).signal({int(number)}, None)
@@ -83,7 +83,7 @@ def test_while_ray_ends_a_signal_waits_though_ray_has_taken_the_handlers_away(nu
 def test_a_second_signal_while_ray_ends_ends_the_command_at_once():
     found = ended("""
         import os, time
-        from rommeo_rllib.commands.signals import out_of_reach
+        from rommeo_rllib.experiments.signals import out_of_reach
 
         def hang():
             for number in (2, 15):

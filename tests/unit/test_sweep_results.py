@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rommeo_rllib.commands.seed_runs import SeedRun
-from rommeo_rllib.commands.sweep_figures import write_pictures
-from rommeo_rllib.commands.sweep_results import Outcome, outcome_of, print_table
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.experiments.sweep_results import Outcome, outcome_of, print_table
 from rommeo_rllib.reporting.statistics import Interval
+from rommeo_rllib.reporting.sweep_figures import write_pictures
 
 
 def run(seed: int, last: float, points: int = 4) -> SeedRun:

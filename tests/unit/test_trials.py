@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.folders import Folder, write_whole
-from rommeo_rllib.commands.resuming import POINTS, agreed, known
 from rommeo_rllib.commands.train import raise_if_incomplete, trials_of_seeds
-from rommeo_rllib.commands.trials import (
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.resuming import POINTS, agreed, known
+from rommeo_rllib.experiments.trials import (
     TRIALS_FILE,
     Ledger,
     Results,
@@ -157,7 +157,7 @@ def test_nothing_is_begun_beside_trials_that_nobody_knows(left, tmp_path):
 
 def test_a_folder_is_locked_against_other_processes_and_free_after_their_end(tmp_path):
     program = f"""
-from rommeo_rllib.commands.folders import Folder
+from rommeo_rllib.experiments.folders import Folder
 with Folder({str(tmp_path)!r}).locked():
     print("locked", flush=True)
     input()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.tuning import tunes_errors_told
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.running import tunes_errors_told
 
 
 def fail(first: BaseException) -> None:

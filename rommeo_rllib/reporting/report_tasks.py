@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from rommeo_rllib.commands.report_results import Group
-from rommeo_rllib.commands.report_scores import (
+from rommeo_rllib.experiments.results import Group
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.reporting.comparison import Band, performance_profile, sample_efficiency
+from rommeo_rllib.reporting.page import Html, element, figure
+from rommeo_rllib.reporting.page_figures import Line, draw_lines, legend
+from rommeo_rllib.reporting.report_scores import (
     STEPS_LABEL,
     TASK,
     Judgement,
@@ -17,10 +21,6 @@ from rommeo_rllib.commands.report_scores import (
     summary,
     unscored,
 )
-from rommeo_rllib.commands.seed_runs import SeedRun
-from rommeo_rllib.reporting.comparison import Band, performance_profile, sample_efficiency
-from rommeo_rllib.reporting.page import Html, element, figure
-from rommeo_rllib.reporting.page_figures import Line, draw_lines, legend
 from rommeo_rllib.reporting.statistics import success_rate
 from rommeo_rllib.reporting.themed_svg import NUM_SERIES, as_text, themed_svg
 

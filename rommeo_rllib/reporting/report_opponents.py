@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from rommeo_rllib.commands.figure_2_report import episodes_to_stay_above
-from rommeo_rllib.commands.report_results import Group
-from rommeo_rllib.commands.report_scores import STEPS_LABEL, UNKNOWN, text_of
-from rommeo_rllib.commands.report_tasks import MOST_CURVES, line_of, picture
-from rommeo_rllib.commands.seed_runs import SeedRun
+from rommeo_rllib.experiments.results import Group
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.reporting.figure_2 import episodes_to_stay_above
 from rommeo_rllib.reporting.page import Html, element, section, table
 from rommeo_rllib.reporting.page_figures import Line, draw_lines
+from rommeo_rllib.reporting.report_scores import STEPS_LABEL, UNKNOWN, text_of
+from rommeo_rllib.reporting.report_tasks import MOST_CURVES, line_of, picture
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean
 
 _KL = "opponent_model_kl"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, describe
+from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome, describe
 from rommeo_rllib.reporting.figures import COLOURS, in_house_style, new_figure, save
 from rommeo_rllib.reporting.statistics import bootstrap_band
 from rommeo_rllib.reporting.tabular_figures import heat_map
 
 if TYPE_CHECKING:
-    from rommeo_rllib.commands.seed_runs import SeedRun
+    from rommeo_rllib.experiments.seed_runs import SeedRun
 
 _MOST_CURVES = 6
 _RETURN, _SHARE = "return of an agent per play", "share of successes"

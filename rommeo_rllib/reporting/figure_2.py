@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rommeo_rllib.commands import train_figures
 from rommeo_rllib.commands.figure_2 import OURS, THRESHOLD
-from rommeo_rllib.commands.seed_runs import SeedRun
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.reporting import train_figures
 from rommeo_rllib.reporting.figures import plot_curves, save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, first_for_good, success_rate
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import rommeo_rllib
-from rommeo_rllib.commands.report_opponents import opponent_models
-from rommeo_rllib.commands.report_path import learning_paths
-from rommeo_rllib.commands.report_results import Experiment, Group, plain
-from rommeo_rllib.commands.report_scores import Judgement, ranked
-from rommeo_rllib.commands.report_tasks import task_sections
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.experiments.results import Experiment, Group, plain
+from rommeo_rllib.experiments.running import import_ray_quietly
 from rommeo_rllib.reporting.page import Html, bullets, element, joined, page, section, table
+from rommeo_rllib.reporting.report_opponents import opponent_models
+from rommeo_rllib.reporting.report_path import learning_paths
+from rommeo_rllib.reporting.report_scores import Judgement, ranked
+from rommeo_rllib.reporting.report_tasks import task_sections
 
 _METHODS = (
     "Success rates: shares of seeds with 95 % Wilson intervals.",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from rommeo_rllib.commands.errors import Interrupted, Terminated
+from rommeo_rllib.errors import Interrupted, Terminated
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LOOK_AGAIN = 0.01  # Seconds.

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.trials import TrialResult
-from rommeo_rllib.commands.tuning import ENV_STEPS
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.running import ENV_STEPS
+from rommeo_rllib.experiments.trials import TrialResult
 
 _AGENT_RETURNS = "{}env_runners/agent_episode_returns_mean/"
 _RETURN = "{}env_runners/{}episode_return_mean"

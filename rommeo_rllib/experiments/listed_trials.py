@@ -21,10 +21,10 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.utils.util import SafeFallbackEncoder
 from rich.console import Console
 
-from rommeo_rllib.commands.errors import Terminated
-from rommeo_rllib.commands.folders import Folder, write_whole
-from rommeo_rllib.commands.search_space import value_at
-from rommeo_rllib.commands.trials import CONFIG_FILE, ROWS_FILE, Ledger, Trial, as_json
+from rommeo_rllib.errors import Terminated
+from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.search_space import value_at
+from rommeo_rllib.experiments.trials import CONFIG_FILE, ROWS_FILE, Ledger, Trial, as_json
 
 _NUMBER = "__trial__"
 _STOPPING = (signal.SIGINT, signal.SIGTERM)

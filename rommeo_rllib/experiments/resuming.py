@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rommeo_rllib.commands.errors import UsageError
-from rommeo_rllib.commands.folders import Folder
-from rommeo_rllib.commands.trials import ROWS_FILE, TRIALS_FILE, Ledger, Trial
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments.folders import Folder
+from rommeo_rllib.experiments.trials import ROWS_FILE, TRIALS_FILE, Ledger, Trial
 
 POINTS = "points"
 """What may grow with --extend though it is no trial's: how many points a search chooses."""

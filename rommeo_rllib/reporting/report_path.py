@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rommeo_rllib.commands.report_results import Group
-from rommeo_rllib.commands.seed_runs import SeedRun
-from rommeo_rllib.commands.train_figures import plays_on, reward_surface
+from rommeo_rllib.experiments.results import Group
+from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.reporting.page import Html, data, element, joined, section
 from rommeo_rllib.reporting.page_figures import (
     Surface,
@@ -19,6 +18,7 @@ from rommeo_rllib.reporting.page_figures import (
     surface_box,
 )
 from rommeo_rllib.reporting.themed_svg import as_text, themed_svg
+from rommeo_rllib.reporting.train_figures import plays_on, reward_surface
 
 _MOST_SEEDS = 12
 

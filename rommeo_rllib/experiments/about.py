@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rommeo_rllib.commands.credentials import without_credentials
-from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.folders import Folder, write_whole
 from rommeo_rllib.commands.options import MOST_SEEDS
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.credentials import without_credentials
+from rommeo_rllib.experiments.folders import Folder, write_whole
 from rommeo_rllib.file_versions import require_version
 
 ABOUT_FILE = "rommeo-about.json"

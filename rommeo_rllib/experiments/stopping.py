@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune import Stopper
 from rich.console import Console
 
-from rommeo_rllib.commands.trials import flat
+from rommeo_rllib.experiments.trials import flat
 from rommeo_rllib.naming import did_you_mean
 from rommeo_rllib.schedules import is_finite_number
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rommeo_rllib.commands.configurations import literal, replaced, split_setting
-from rommeo_rllib.commands.errors import UsageError
 from rommeo_rllib.commands.options import require_different
+from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments.configurations import literal, replaced, split_setting
 from rommeo_rllib.naming import shown, unknown_name_message
 from rommeo_rllib.schedules import is_finite_number
 

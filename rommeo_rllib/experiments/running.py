@@ -15,13 +15,13 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from rommeo_rllib.commands.about import About, write_about
-from rommeo_rllib.commands.errors import CommandError, UsageError, one_line
-from rommeo_rllib.commands.folders import Folder
-from rommeo_rllib.commands.ownership import require_own_files
-from rommeo_rllib.commands.resuming import agreed, known
-from rommeo_rllib.commands.signals import end_at_once, handled_by, held_back, out_of_reach
-from rommeo_rllib.commands.trials import Ledger, Results, Trial, as_json, has_ended, read_result
+from rommeo_rllib.errors import CommandError, UsageError, one_line
+from rommeo_rllib.experiments.about import About, write_about
+from rommeo_rllib.experiments.folders import Folder
+from rommeo_rllib.experiments.ownership import require_own_files
+from rommeo_rllib.experiments.resuming import agreed, known
+from rommeo_rllib.experiments.signals import end_at_once, handled_by, held_back, out_of_reach
+from rommeo_rllib.experiments.trials import Ledger, Results, Trial, as_json, has_ended, read_result
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 
@@ -282,7 +282,7 @@ def results_of(
 
 def _to_run(experiment: Experiment, ledger: Ledger, folder: Folder) -> list[Trial]:
     """Those trials that have not ended, made ready to go on or to begin anew."""
-    from rommeo_rllib.commands.listed_trials import begin_anew
+    from rommeo_rllib.experiments.listed_trials import begin_anew
 
     to_run = []
     for trial in ledger.trials:
@@ -313,14 +313,14 @@ def _fit(
     from ray import tune
     from ray.tune.logger import JsonLoggerCallback, TBXLoggerCallback
 
-    from rommeo_rllib.commands.listed_trials import (
+    from rommeo_rllib.experiments.listed_trials import (
         CatchSignals,
         ListedTrials,
         WriteDown,
         WriteRows,
     )
-    from rommeo_rllib.commands.progress import ProgressCallback
-    from rommeo_rllib.commands.stopping import StopAtPaths
+    from rommeo_rllib.experiments.progress import ProgressCallback
+    from rommeo_rllib.experiments.stopping import StopAtPaths
 
     search = experiment.search
     ended = len(ledger.trials) - len(to_run)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
 
 if TYPE_CHECKING:
-    from rommeo_rllib.commands.seed_runs import SeedRun
+    from rommeo_rllib.experiments.seed_runs import SeedRun
 
 ALPHA = "alpha"
 
@@ -110,7 +110,7 @@ def grouped(
     apart: bool = False,
 ) -> list[tuple[Mapping[str, Any], list[SeedRun]]]:
     """The seeds of each setting, in the order of trials; arguments as for `outcomes_of`."""
-    from rommeo_rllib.commands.seed_runs import seed_runs
+    from rommeo_rllib.experiments.seed_runs import seed_runs
 
     trials: dict[Any, list[Any]] = {}
     for index, result in enumerate(result for result in results if result.error is None):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rommeo_rllib.commands.report_results import Group, scores
+from rommeo_rllib.experiments.results import Group, scores
 from rommeo_rllib.reporting.comparison import interquartile_mean, probability_of_improvement
 from rommeo_rllib.reporting.page import Html, joined, table
 from rommeo_rllib.reporting.page_figures import whisker

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rommeo_rllib.commands.about import About, read_about
-from rommeo_rllib.commands.errors import CommandError, UsageError
-from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.options import is_folder
-from rommeo_rllib.commands.seed_runs import SeedRun
-from rommeo_rllib.commands.sweep_results import describe, grouped
 from rommeo_rllib.commands.train import reason
-from rommeo_rllib.commands.trials import TRIALS_FILE, Ledger, Trial, has_ended, read_result
-from rommeo_rllib.commands.tune_results import STATE_FILES, read_trials
-from rommeo_rllib.commands.tuning import import_ray_quietly
+from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.about import About, read_about
+from rommeo_rllib.experiments.folders import Folder
+from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.experiments.sweep_results import describe, grouped
+from rommeo_rllib.experiments.trials import TRIALS_FILE, Ledger, Trial, has_ended, read_result
+from rommeo_rllib.experiments.tune_results import STATE_FILES, read_trials
 from rommeo_rllib.provenance import PROVENANCE
 
 # In these trials differ without being different settings.

@@ -7,11 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rommeo_rllib.commands import configurations, search_space
-from rommeo_rllib.commands.errors import UsageError, one_line
-from rommeo_rllib.commands.search_space import Distribution, Setting
-from rommeo_rllib.commands.searching import Clock
-from rommeo_rllib.commands.sweep_results import ALPHA, Outcome, outcomes_of
 from rommeo_rllib.commands.train import (
     can_be_replicated,
     fixed_of,
@@ -19,8 +14,13 @@ from rommeo_rllib.commands.train import (
     require_no_seed,
     trials_of_seeds,
 )
-from rommeo_rllib.commands.trials import Results, Trial, as_json
-from rommeo_rllib.commands.tuning import ENV_STEPS, Experiment
+from rommeo_rllib.errors import UsageError, one_line
+from rommeo_rllib.experiments import configurations, search_space
+from rommeo_rllib.experiments.running import ENV_STEPS, Experiment
+from rommeo_rllib.experiments.search_space import Distribution, Setting
+from rommeo_rllib.experiments.searching import Clock
+from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome, outcomes_of
+from rommeo_rllib.experiments.trials import Results, Trial, as_json
 from rommeo_rllib.naming import shown, unknown_name_message
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rommeo_rllib import envs
-from rommeo_rllib.commands.seed_runs import SeedRun
+from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.reporting.figures import Curves, plot_curves, plot_learning_path, save
 from rommeo_rllib.reporting.page_figures import Surface
 

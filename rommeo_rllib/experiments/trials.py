@@ -16,9 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from rommeo_rllib.commands.errors import CommandError
-from rommeo_rllib.commands.folders import Folder
 from rommeo_rllib.commands.options import MOST_SEEDS
+from rommeo_rllib.errors import CommandError
+from rommeo_rllib.experiments.folders import Folder
 from rommeo_rllib.file_versions import require_version
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rommeo_rllib.commands.errors import CommandError, UsageError
+from rommeo_rllib.errors import CommandError, UsageError
 from rommeo_rllib.naming import printable
 
 _LOCK_FILE = ".rommeo-lock"

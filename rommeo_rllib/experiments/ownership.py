@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rommeo_rllib.commands.errors import UsageError
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import printable
 
 _MOST_SHOWN = 3

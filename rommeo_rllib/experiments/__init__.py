@@ -1,0 +1,1 @@
+"""Experiments: configurations, trials and where they stand, seeds, sweeps, and their results."""
