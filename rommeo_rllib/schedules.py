@@ -21,7 +21,7 @@ from rommeo_rllib.naming import reject_unknown_keys, shown
 
 _TARGETS = ("target_entropy", "total_target_entropy")
 
-ScheduleSpec: TypeAlias = "float | Sequence[Sequence[float]] | Mapping[str, Any] | str"
+ScheduleSpec: TypeAlias = float | Sequence[Sequence[float]] | Mapping[str, Any] | str
 """What a user writes, see :func:`make_schedule`."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -19,11 +19,12 @@ from typing_extensions import Self
 
 from rommeo_rllib import objective
 from rommeo_rllib.components import squash
-from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
-from rommeo_rllib.joint_action.settings.checks import check_at_least_0
+from rommeo_rllib.joint_action.settings.checks import NOT_NEGATIVE
+from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options, schedule
 from rommeo_rllib.joint_action.spaces.encoding import to_env_units
 from rommeo_rllib.joint_action.spaces.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
@@ -44,22 +45,12 @@ EXPLORATION_NOISE = "exploration_noise"
 class DeterministicConfig(JointActionConfig):
     """Configuration of algorithms with deterministic policies; all actions must be Box."""
 
-    STACKED_KEYS = frozenset({EXPLORATION_NOISE})
-    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
-        EXPLORATION_NOISE,
-        "saturation_penalty",
-    }
-
-    def __init__(self, algo_class: type | None = None):
-        super().__init__(algo_class=algo_class)
-        self.exploration_noise: ScheduleSpec = 0.1
-        self.saturation_penalty = 1e-3
-
+    @options
     def training(
         self,
         *,
-        exploration_noise: ScheduleSpec = NotProvided,
-        saturation_penalty: float = NotProvided,
+        exploration_noise: Annotated[ScheduleSpec, schedule, STACKED] = 0.1,
+        saturation_penalty: Annotated[float, NOT_NEGATIVE, PER_POLICY] = 1e-3,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -76,18 +67,7 @@ class DeterministicConfig(JointActionConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        own = {
-            "exploration_noise": exploration_noise,
-            "saturation_penalty": saturation_penalty,
-        }
-        self._set_provided(own)
         return super().training(**kwargs)
-
-    def check_values(self) -> None:
-        """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().check_values()
-        exploration_schedule(self)
-        check_at_least_0(self, "saturation_penalty")
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:

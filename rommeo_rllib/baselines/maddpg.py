@@ -8,7 +8,7 @@ opponents.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -28,13 +28,13 @@ from rommeo_rllib.baselines.deterministic import (
 )
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.config import NotProvided
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay.columns import (
     OPPONENT_ACTIONS,
     RECENT,
 )
-from rommeo_rllib.joint_action.settings.checks import check_count
+from rommeo_rllib.joint_action.settings.checks import count
+from rommeo_rllib.joint_action.settings.options import LearningRate, options
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     OPPONENT_MODEL_LOSS,
@@ -48,7 +48,6 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     opponent_model_parameters,
 )
-from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 
 class DDPGPolicy(DeterministicPolicy):
@@ -293,18 +292,16 @@ class DDPGOMConfig(DeterministicConfig):
 
     POLICY_CLASS = DDPGOMPolicy
     LEARNER_CLASS = DDPGOMLearner
-    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"opponent_model_lr"}
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or DDPGOM)
-        self.opponent_model_lr: ScheduleSpec = 3e-4
-        self.opponent_window = 512
 
+    @options
     def training(
         self,
         *,
-        opponent_model_lr: ScheduleSpec = NotProvided,
-        opponent_window: int = NotProvided,
+        opponent_model_lr: LearningRate = 3e-4,
+        opponent_window: Annotated[int, count()] = 512,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -317,15 +314,7 @@ class DDPGOMConfig(DeterministicConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        own = {"opponent_model_lr": opponent_model_lr, "opponent_window": opponent_window}
-        self._set_provided(own)
         return super().training(**kwargs)
-
-    def check_values(self) -> None:
-        """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().check_values()
-        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
-        check_count(self, "opponent_window")
 
     @property
     def recent_window(self) -> int | None:

@@ -7,7 +7,7 @@ that policies computed together have.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -21,11 +21,17 @@ from rommeo_rllib.baselines.energy import (
     stein_direction,
 )
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
-from rommeo_rllib.joint_action.settings.checks import check, check_count
+from rommeo_rllib.joint_action.settings.checks import Check, count
+from rommeo_rllib.joint_action.settings.options import (
+    PER_POLICY,
+    STACKED,
+    options,
+    positive_schedule,
+)
 from rommeo_rllib.joint_action.spaces.encoding import to_env_units
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
@@ -40,7 +46,7 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
 )
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
-from rommeo_rllib.schedules import ScheduleSpec, make_schedule
+from rommeo_rllib.schedules import ScheduleSpec
 
 GREEDY_SAMPLES = 64
 """Joint actions among which a greedy agent takes the best."""
@@ -217,30 +223,25 @@ def _opponents(update: Update, name: str) -> Tensor:
     return update.policy.opponents.action_mask(update.columns[name]).unsqueeze(-2)
 
 
+_EVEN = Check(lambda value: value % 2 == 0, "an even number")
+
+
 class MASQLConfig(JointActionConfig):
     """Configuration of MASQL; its policy, which learns by `policy_lr`, is the sampler."""
 
     POLICY_CLASS = MASQLPolicy
     LEARNER_CLASS = MASQLLearner
-    STACKED_KEYS = frozenset({"alpha"})
-    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {
-        "alpha",
-        "particles",
-        "value_particles",
-    }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or MASQL)
-        self.alpha: ScheduleSpec = 1.0
-        self.particles = 16
-        self.value_particles = 16
 
+    @options
     def training(
         self,
         *,
-        alpha: ScheduleSpec = NotProvided,
-        particles: int = NotProvided,
-        value_particles: int = NotProvided,
+        alpha: Annotated[ScheduleSpec, positive_schedule, STACKED] = 1.0,
+        particles: Annotated[int, count(least=2), _EVEN, PER_POLICY] = 16,
+        value_particles: Annotated[int, count(), PER_POLICY] = 16,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -255,21 +256,7 @@ class MASQLConfig(JointActionConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        own = {
-            "alpha": alpha,
-            "particles": particles,
-            "value_particles": value_particles,
-        }
-        self._set_provided(own)
         return super().training(**kwargs)
-
-    def check_values(self) -> None:
-        """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().check_values()
-        make_schedule(self.alpha, "alpha")
-        check_count(self, "particles", least=2)
-        check("particles", self.particles, self.particles % 2 == 0, "an even number")
-        check_count(self, "value_particles")
 
 
 class MASQL(JointActionAlgorithm):

@@ -8,7 +8,7 @@ the soft value of (s, a).
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -25,10 +25,15 @@ from rommeo_rllib.baselines.deterministic import (
 from rommeo_rllib.components import num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.config import NotProvided
 from rommeo_rllib.joint_action.modules.gradients import frozen
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
+from rommeo_rllib.joint_action.settings.options import (
+    STACKED,
+    LearningRate,
+    options,
+    positive_schedule,
+)
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (
     ALPHA,
@@ -43,7 +48,7 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     opponent_model_parameters,
 )
-from rommeo_rllib.schedules import ScheduleSpec, make_schedule
+from rommeo_rllib.schedules import ScheduleSpec
 
 
 class PR2Policy(DeterministicPolicy):
@@ -166,19 +171,16 @@ class PR2ACConfig(DeterministicConfig):
 
     POLICY_CLASS = PR2Policy
     LEARNER_CLASS = PR2ACLearner
-    STACKED_KEYS = DeterministicConfig.STACKED_KEYS | {"alpha"}
-    PER_POLICY_KEYS = DeterministicConfig.PER_POLICY_KEYS | {"alpha", "opponent_model_lr"}
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or PR2AC)
-        self.alpha: ScheduleSpec = 1.0
-        self.opponent_model_lr: ScheduleSpec = 3e-4
 
+    @options
     def training(
         self,
         *,
-        alpha: ScheduleSpec = NotProvided,
-        opponent_model_lr: ScheduleSpec = NotProvided,
+        alpha: Annotated[ScheduleSpec, positive_schedule, STACKED] = 1.0,
+        opponent_model_lr: LearningRate = 3e-4,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -192,15 +194,7 @@ class PR2ACConfig(DeterministicConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        own = {"alpha": alpha, "opponent_model_lr": opponent_model_lr}
-        self._set_provided(own)
         return super().training(**kwargs)
-
-    def check_values(self) -> None:
-        """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().check_values()
-        make_schedule(self.alpha, "alpha")
-        make_schedule(self.opponent_model_lr, "opponent_model_lr", allow_zero=True)
 
 
 class PR2AC(JointActionAlgorithm):

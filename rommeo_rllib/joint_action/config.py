@@ -6,7 +6,7 @@ import copy
 import secrets
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 from ray.rllib.connectors.common.frame_stacking import FrameStacking
@@ -32,16 +32,17 @@ from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
 from rommeo_rllib.joint_action.settings.checks import (
+    COUNT_OR_RANGE,
+    FLAG,
     MOST_COPIES,
-    check,
-    check_choice,
-    check_count,
-    check_count_or_range,
-    check_flag,
-    check_positive,
+    POSITIVE,
+    Check,
+    count,
+    one_of,
 )
+from rommeo_rllib.joint_action.settings.options import PER_POLICY, LearningRate, options
 from rommeo_rllib.joint_action.settings.refusals import refuse_unknown_policy, warn_of_action_masks
-from rommeo_rllib.joint_action.settings.strict_config import NotProvided, StrictConfig
+from rommeo_rllib.joint_action.settings.strict_config import StrictConfig
 from rommeo_rllib.joint_action.spaces.agents import (
     AgentID,
     OpponentGroups,
@@ -57,7 +58,25 @@ from rommeo_rllib.joint_action.spaces.encoding import observation_size
 from rommeo_rllib.joint_action.spaces.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.spaces.replicas import replica_id, split_id
 from rommeo_rllib.naming import shown
-from rommeo_rllib.schedules import ScheduleSpec, is_finite_number, make_schedule
+from rommeo_rllib.schedules import is_finite_number
+
+IN_0_1 = Check(lambda value: is_finite_number(value) and 0 < value <= 1, "a number in (0, 1]")
+
+
+def _priorities(name: str, value: Any) -> None:
+    prioritized(value, name)
+
+
+_groups = Check(
+    lambda groups: (
+        groups is None
+        or (
+            isinstance(groups, Mapping)
+            and all(isinstance(group, list | tuple | set | frozenset) for group in groups.values())
+        )
+    ),
+    "None, or a dict from an agent to a list of the agents that it models",
+)
 
 
 class JointActionConfig(StrictConfig):
@@ -72,58 +91,42 @@ class JointActionConfig(StrictConfig):
     LEARNER_CLASS: type
     """The learner."""
 
-    PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by", "policy_lr", "q_lr", "tau"})
+    PER_POLICY_KEYS = frozenset({"gamma", "grad_clip", "grad_clip_by"})
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class)
         self.exploration_config: dict[str, Any] = {}
         self.gamma = 0.99
-        self.q_lr: ScheduleSpec = 3e-4
-        self.policy_lr: ScheduleSpec = 3e-4
-        self.q_layer_norm = True
-        self.twin_q: bool | str = False
-        self.tau = 0.005
         self.train_batch_size_per_learner = 256
-        self.updates_per_env_step = 1.0
-        self.num_steps_sampled_before_learning_starts = 1_000
-        self.random_warm_up = False
-        self.replay_capacity = 100_000
-        self.replay_priorities: bool | Mapping[str, Any] = False
-        self.n_step: int | tuple[int, int] = 1
-        self.store_buffer_in_checkpoints = True
         self.grad_clip = None
         self.rollout_fragment_length = 1
         self.env_runner_cls = JointActionEnvRunner
-        self.lean_sampling = True
-        self.opponent_groups: OpponentGroups | None = None
-        self.replicas = 1
-        self.max_sampling_lag = 0
-        # Longer than any step takes, shorter than a night.
-        self.env_time_limit_s: float | None = 600.0
         # Before an episode has ended there is no return to report, which breaks schedulers such as
         # ASHA and PBT: the first iteration should be longer than an episode.
         self.min_sample_timesteps_per_iteration = 1_000
 
+    @options
     def training(
         self,
         *,
-        q_lr: ScheduleSpec = NotProvided,
-        policy_lr: ScheduleSpec = NotProvided,
-        q_layer_norm: bool = NotProvided,
-        twin_q: bool | str = NotProvided,
-        tau: float = NotProvided,
-        updates_per_env_step: float = NotProvided,
-        num_steps_sampled_before_learning_starts: int = NotProvided,
-        random_warm_up: bool = NotProvided,
-        replay_capacity: int = NotProvided,
-        replay_priorities: bool | Mapping[str, Any] = NotProvided,
-        n_step: int | tuple[int, int] = NotProvided,
-        store_buffer_in_checkpoints: bool = NotProvided,
-        replicas: int = NotProvided,
-        lean_sampling: bool = NotProvided,
-        opponent_groups: OpponentGroups | None = NotProvided,
-        max_sampling_lag: int = NotProvided,
-        env_time_limit_s: float | None = NotProvided,
+        q_lr: LearningRate = 3e-4,
+        policy_lr: LearningRate = 3e-4,
+        q_layer_norm: Annotated[bool, FLAG] = True,
+        twin_q: Annotated[bool | str, one_of(TWIN_Q_CHOICES)] = False,
+        tau: Annotated[float, IN_0_1, PER_POLICY] = 0.005,
+        updates_per_env_step: Annotated[float, POSITIVE] = 1.0,
+        num_steps_sampled_before_learning_starts: Annotated[int, count(least=0)] = 1_000,
+        random_warm_up: Annotated[bool, FLAG] = False,
+        replay_capacity: Annotated[int, count()] = 100_000,
+        replay_priorities: Annotated[bool | Mapping[str, Any], _priorities] = False,
+        n_step: Annotated[int | tuple[int, int], COUNT_OR_RANGE] = 1,
+        store_buffer_in_checkpoints: Annotated[bool, FLAG] = True,
+        replicas: Annotated[int, count(most=MOST_COPIES)] = 1,
+        lean_sampling: Annotated[bool, FLAG] = True,
+        opponent_groups: Annotated[OpponentGroups | None, _groups] = None,
+        max_sampling_lag: Annotated[int, count(least=0)] = 0,
+        # Longer than any step takes, shorter than a night.
+        env_time_limit_s: Annotated[float | None, POSITIVE.or_none()] = 600.0,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -183,26 +186,6 @@ class JointActionConfig(StrictConfig):
         Raises:
             ValueError: for a key that nobody knows; it names the nearest right one.
         """
-        own = {
-            "q_lr": q_lr,
-            "policy_lr": policy_lr,
-            "q_layer_norm": q_layer_norm,
-            "twin_q": twin_q,
-            "tau": tau,
-            "updates_per_env_step": updates_per_env_step,
-            "num_steps_sampled_before_learning_starts": num_steps_sampled_before_learning_starts,
-            "random_warm_up": random_warm_up,
-            "replay_capacity": replay_capacity,
-            "replay_priorities": replay_priorities,
-            "n_step": n_step,
-            "store_buffer_in_checkpoints": store_buffer_in_checkpoints,
-            "replicas": replicas,
-            "lean_sampling": lean_sampling,
-            "opponent_groups": opponent_groups,
-            "max_sampling_lag": max_sampling_lag,
-            "env_time_limit_s": env_time_limit_s,
-        }
-        self._set_provided(own)
         return super().training(**kwargs)
 
     def validate(self) -> None:
@@ -226,31 +209,6 @@ class JointActionConfig(StrictConfig):
                 f"{self.num_learners} learners; allowed: 0 of both, since replicas are computed "
                 "together in the trial's own process. Spread replicas over several trials instead."
             )
-
-    def check_values(self) -> None:
-        """Checks every value by itself; raises a ValueError that names it and what is allowed."""
-        super().check_values()
-        tau = self.tau
-        check("tau", tau, is_finite_number(tau) and 0 < tau <= 1, "a number in (0, 1]")
-        for name in ("q_lr", "policy_lr"):
-            make_schedule(getattr(self, name), name, allow_zero=True)
-        check_positive(self, "updates_per_env_step")
-        check_positive(self, "env_time_limit_s", none=True)
-        flags = ("lean_sampling", "q_layer_norm", "random_warm_up", "store_buffer_in_checkpoints")
-        check_flag(self, *flags)
-        check_choice(self, "twin_q", TWIN_Q_CHOICES)
-        check_count(self, "replay_capacity")
-        prioritized(self.replay_priorities, "replay_priorities")
-        check_count_or_range(self, "n_step")
-        check_count(self, "replicas", most=MOST_COPIES)
-        check_count(self, "max_sampling_lag", "num_steps_sampled_before_learning_starts", least=0)
-        groups = self.opponent_groups
-        is_right = groups is None or (
-            isinstance(groups, Mapping)
-            and all(isinstance(group, list | tuple | set | frozenset) for group in groups.values())
-        )
-        allowed = "None, or a dict from an agent to a list of the agents that it models"
-        check("opponent_groups", groups, is_right, allowed)
 
     def get_multi_rl_module_spec(
         self,

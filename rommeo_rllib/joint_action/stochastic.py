@@ -7,7 +7,7 @@ target entropy (Haarnoja et al. 2018b).
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import gymnasium as gym
 import torch
@@ -20,11 +20,12 @@ from typing_extensions import Self
 from rommeo_rllib import objective
 from rommeo_rllib.components import action_size, squash, total
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.config import JointActionConfig, NotProvided
+from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.action_distribution import ActionDistribution
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
+from rommeo_rllib.joint_action.settings.options import STACKED, LearningRate, options
 from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
 from rommeo_rllib.schedules import (
@@ -42,22 +43,21 @@ INITIAL_ALPHA = "initial_alpha"
 ALPHA_LOSS = "alpha_loss"
 
 
+def _alpha(name: str, value: Any) -> None:
+    make_alpha(value, name)
+
+
 class StochasticConfig(JointActionConfig):
     """Configuration of algorithms with stochastic policies."""
 
-    STACKED_KEYS = frozenset({ALPHA})
-    PER_POLICY_KEYS = JointActionConfig.PER_POLICY_KEYS | {ALPHA, "alpha_lr"}
+    alpha: ScheduleSpec
 
-    def __init__(self, algo_class: type | None = None):
-        super().__init__(algo_class=algo_class)
-        self.alpha: ScheduleSpec = "auto"
-        self.alpha_lr: ScheduleSpec = 3e-4
-
+    @options
     def training(
         self,
         *,
-        alpha: ScheduleSpec = NotProvided,
-        alpha_lr: ScheduleSpec = NotProvided,
+        alpha: Annotated[ScheduleSpec, _alpha, STACKED] = "auto",
+        alpha_lr: LearningRate = 3e-4,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -78,7 +78,6 @@ class StochasticConfig(JointActionConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        self._set_provided({"alpha": alpha, "alpha_lr": alpha_lr})
         return super().training(**kwargs)
 
     def _take(self, key: str, value: Any) -> bool:
@@ -94,12 +93,6 @@ class StochasticConfig(JointActionConfig):
                 self.alpha = learned_alpha(self.alpha, **target)
                 return True
         return super()._take(key, value)
-
-    def check_values(self) -> None:
-        """Checks every value; raises a ValueError that names field, value and what is allowed."""
-        super().check_values()
-        make_alpha(self.alpha)
-        make_schedule(self.alpha_lr, "alpha_lr", allow_zero=True)
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
-from rommeo_rllib.joint_action.config import NotProvided
-from rommeo_rllib.joint_action.settings.checks import check_choice, check_count, check_fraction
+from rommeo_rllib.joint_action.settings.checks import FRACTION, count, one_of
+from rommeo_rllib.joint_action.settings.options import (
+    PER_POLICY,
+    STACKED,
+    LearningRate,
+    options,
+    schedule,
+)
 from rommeo_rllib.joint_action.stochastic import StochasticConfig
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
@@ -36,36 +42,21 @@ class ROMMEOACConfig(StochasticConfig):
 
     POLICY_CLASS = ROMMEOPolicy
     LEARNER_CLASS = ROMMEOACLearner
-    STACKED_KEYS = StochasticConfig.STACKED_KEYS | {"kl_coeff"}
-    PER_POLICY_KEYS = StochasticConfig.PER_POLICY_KEYS | {
-        "kl_coeff",
-        "opponent_model",
-        "opponent_model_lr",
-        "opponent_prior_lr",
-        "prior_uniform_weight",
-        "uniform_opponent_fraction",
-    }
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or ROMMEOAC)
-        self.kl_coeff: ScheduleSpec = 1.0
-        self.opponent_model_lr: ScheduleSpec = 3e-4
-        self.opponent_prior_lr: ScheduleSpec = 3e-4
-        self.prior_window: int | None = None
-        self.prior_uniform_weight = 0.05
-        self.uniform_opponent_fraction = 0.3
-        self.opponent_model = REPARAMETERISED
 
+    @options
     def training(
         self,
         *,
-        kl_coeff: ScheduleSpec = NotProvided,
-        opponent_model_lr: ScheduleSpec = NotProvided,
-        opponent_prior_lr: ScheduleSpec = NotProvided,
-        prior_window: int | None = NotProvided,
-        prior_uniform_weight: float = NotProvided,
-        uniform_opponent_fraction: float = NotProvided,
-        opponent_model: str = NotProvided,
+        kl_coeff: Annotated[ScheduleSpec, schedule, STACKED] = 1.0,
+        opponent_model_lr: LearningRate = 3e-4,
+        opponent_prior_lr: LearningRate = 3e-4,
+        prior_window: Annotated[int | None, count().or_none()] = None,
+        prior_uniform_weight: Annotated[float, FRACTION, PER_POLICY] = 0.05,
+        uniform_opponent_fraction: Annotated[float, FRACTION, PER_POLICY] = 0.3,
+        opponent_model: Annotated[str, one_of(OPPONENT_MODELS), PER_POLICY] = REPARAMETERISED,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -90,16 +81,6 @@ class ROMMEOACConfig(StochasticConfig):
         Raises:
             ValueError: for an unknown key; it names the nearest right one.
         """
-        own = {
-            "kl_coeff": kl_coeff,
-            "opponent_model_lr": opponent_model_lr,
-            "opponent_prior_lr": opponent_prior_lr,
-            "prior_window": prior_window,
-            "prior_uniform_weight": prior_uniform_weight,
-            "uniform_opponent_fraction": uniform_opponent_fraction,
-            "opponent_model": opponent_model,
-        }
-        self._set_provided(own)
         return super().training(**kwargs)
 
     def paper_settings(self) -> Self:
@@ -131,15 +112,9 @@ class ROMMEOACConfig(StochasticConfig):
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
-        make_schedule(self.kl_coeff, "kl_coeff", allow_zero=True)
-        for name in ("opponent_model_lr", "opponent_prior_lr"):
-            make_schedule(getattr(self, name), name, allow_zero=True)
-        check_count(self, "prior_window", none=True)
-        check_choice(self, "opponent_model", OPPONENT_MODELS)
         if self.opponent_model == RESAMPLED:
             # Eq. 11 divides by it.
             make_schedule(self.kl_coeff, "kl_coeff")
-        check_fraction(self, "prior_uniform_weight", "uniform_opponent_fraction")
 
     @property
     def recent_window(self) -> int | None:

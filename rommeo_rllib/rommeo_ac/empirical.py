@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
-from rommeo_rllib.joint_action.settings.checks import check_choice
+from rommeo_rllib.joint_action.settings.checks import one_of
 from rommeo_rllib.naming import shown
 from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC, ROMMEOACConfig
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
@@ -57,7 +57,7 @@ class ROMMEOACEMPConfig(ROMMEOACConfig):
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
-        check_choice(self, "opponent_model", (REPARAMETERISED,))
+        one_of((REPARAMETERISED,)).of(self, "opponent_model")
 
 
 class ROMMEOACEMP(ROMMEOAC):

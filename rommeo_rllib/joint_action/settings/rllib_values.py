@@ -19,14 +19,14 @@ from ray.rllib.policy.policy import PolicySpec
 
 from rommeo_rllib.joint_action.settings import ledger, per_policy
 from rommeo_rllib.joint_action.settings.checks import (
+    FLAG,
     MOST_COPIES,
+    NOT_NEGATIVE,
+    POSITIVE,
     check,
-    check_at_least_0,
-    check_choice,
-    check_count,
-    check_flag,
-    check_positive,
+    count,
     is_integer,
+    one_of,
 )
 from rommeo_rllib.schedules import is_finite_number
 
@@ -111,27 +111,27 @@ def check_values(config: Any) -> None:
     defaults = ledger.rllibs_defaults()
     gamma = config.gamma
     check("gamma", gamma, is_finite_number(gamma) and 0 <= gamma <= 1, "a number in [0, 1]")
-    check_positive(config, "grad_clip", none=True)
+    POSITIVE.or_none()("grad_clip", config.grad_clip)
     for name, allowed in _CHOICES.items():
-        check_choice(config, name, allowed)
-    check_count(config, *_AT_LEAST_1)
-    check_count(config, "num_envs_per_env_runner", most=MOST_COPIES)
-    check_count(config, *_PROCESSES, least=0, most=MOST_COPIES)
-    check_count(config, *_OR_NONE, least=0, none=True)
-    check_count(config, "seed", least=0, most=GREATEST_SEED, none=True)
-    check_at_least_0(config, *_RESOURCES, *_SECONDS)
-    check_at_least_0(config, *_LIMITS, none=True)
+        one_of(allowed).of(config, name)
+    count().of(config, *_AT_LEAST_1)
+    count(most=MOST_COPIES).of(config, "num_envs_per_env_runner")
+    count(least=0, most=MOST_COPIES).of(config, *_PROCESSES)
+    count(least=0).or_none().of(config, *_OR_NONE)
+    count(least=0, most=GREATEST_SEED).or_none().of(config, "seed")
+    NOT_NEGATIVE.of(config, *_RESOURCES, *_SECONDS)
+    NOT_NEGATIVE.or_none().of(config, *_LIMITS)
     if config.num_cpus_per_learner != "auto":
-        check_at_least_0(config, "num_cpus_per_learner")
+        NOT_NEGATIVE.of(config, "num_cpus_per_learner")
     _check_that_processes_have_resources(config)
     _check_count_or_auto(config, "rollout_fragment_length")
     _check_count_or_auto(config, "evaluation_duration")
     for name in sorted(ledger.HONOURED & defaults.keys() - _CHECKED_APART):
         if isinstance(defaults[name], bool):
-            check_flag(config, name)
+            FLAG.of(config, name)
         elif is_integer(defaults[name]):
             # An actor that Ray is to restart -1 times, it restarts for ever.
-            check_count(config, name, least=-1 if name.endswith("_restarts") else 0)
+            count(least=-1 if name.endswith("_restarts") else 0).of(config, name)
     _check_stats(config.stats_cls_lookup, defaults["stats_cls_lookup"])
     _check_functions(config)
 
@@ -169,7 +169,7 @@ def _check_that_processes_have_resources(config: Any) -> None:
             getattr(config, f"num_gpus_per_{kind}"),
             *getattr(config, f"custom_resources_per_{kind}").values(),
         )
-        started = [count for count in counts if getattr(config, count)]
+        started = [name for name in counts if getattr(config, name)]
         if started and not any(given):
             check(
                 name,

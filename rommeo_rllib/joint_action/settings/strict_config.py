@@ -23,6 +23,7 @@ from rommeo_rllib.joint_action.settings import (
     rllib_values,
 )
 from rommeo_rllib.joint_action.settings.checks import check, is_integer
+from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options_of, stated_by
 from rommeo_rllib.joint_action.settings.refusals import refuse_what_has_no_effect
 from rommeo_rllib.naming import reject_unknown_keys, shown
 from rommeo_rllib.schedules import is_finite_number
@@ -45,6 +46,12 @@ class StrictConfig(AlgorithmConfig):
     PER_POLICY_KEYS: ClassVar[frozenset[str]] = frozenset()
     STACKED_KEYS: ClassVar[frozenset[str]] = frozenset()
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = stated_by(cls).items()
+        cls.PER_POLICY_KEYS |= {name for name, option in own if PER_POLICY in option.marks}
+        cls.STACKED_KEYS |= {name for name, option in own if STACKED in option.marks}
+
     updates_per_env_step: float
     replay_capacity: int
     replicas: int
@@ -55,6 +62,8 @@ class StrictConfig(AlgorithmConfig):
         self._given: dict[str, Any] = {}
         # What `updates_per_env_step` was made from, and is to follow.
         self._training_intensity: dict[str, Any] = {}
+        for name, option in options_of(type(self)).items():
+            setattr(self, name, option.default)
 
     @classmethod
     def training_keys(cls) -> set[str]:
@@ -127,6 +136,9 @@ class StrictConfig(AlgorithmConfig):
         intensity = self._training_intensity.get("is", 1.0)
         is_right = is_finite_number(intensity) and intensity > 0
         check("training_intensity", intensity, is_right, "a finite number above 0, or None")
+        for name, option in options_of(type(self)).items():
+            for is_possible in option.checks:
+                is_possible(name, getattr(self, name))
         model_settings.check_values(self)
 
     def get_config_for_module(self, module_id: str) -> Self:
