@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, cast
 
 import torch
-from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -34,7 +33,7 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
 )
 from rommeo_rllib.noise import GLOBAL_NOISE, Noise
-from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 INITIAL_NOISE = "initial_noise"
 """Key of the model config: scale of the exploration noise before the first update."""
@@ -71,13 +70,8 @@ class DeterministicConfig(JointActionConfig):
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:
-        initial = exploration_schedule(self).value(0)
-        return super()._model_config_auto_includes | {INITIAL_NOISE: initial}
-
-
-def exploration_schedule(config: AlgorithmConfig) -> Schedule:
-    """The schedule of the noise's scale; raises a ValueError if it is no schedule."""
-    return make_schedule(config.exploration_noise, EXPLORATION_NOISE, allow_zero=True)
+        noise = make_schedule(self.exploration_noise, EXPLORATION_NOISE, allow_zero=True)
+        return super()._model_config_auto_includes | {INITIAL_NOISE: noise.value(0)}
 
 
 class DeterministicPolicy(JointQPolicy):
@@ -186,7 +180,7 @@ class DeterministicLearner(JointActionLearner):
     def after_update(self, update: Update) -> None:
         """Moves the exploration noise on."""
         policy = cast(DeterministicPolicy, update.policy)
-        policy.noise_scale.data.copy_(update.scheduled(exploration_schedule))
+        policy.noise_scale.data.copy_(update.scheduled(EXPLORATION_NOISE))
 
     def policy_metrics(self, update: Update) -> Metrics:
         """The noise's scale and the action, in the environment's own units."""

@@ -182,7 +182,7 @@ class MASQLLearner(JointActionLearner):
         uniform = 2.0 * update.noise.uniform_like(like) - 1.0
         present = _opponents(update, NEXT_OPPONENT_MASK)
         q = policy.joint_q(observations, uniform, present, target=True)
-        return sampled_soft_value(q, update.alpha(), policy.joint_action_size)
+        return sampled_soft_value(q, update.scheduled_for_rows(ALPHA), policy.joint_action_size)
 
     def _sampler_loss(self, update: Update, observations: Tensor) -> Tensor:
         """Half of the particles stay fixed, towards which the others are moved (Eq. 13 and 14)."""
@@ -193,7 +193,7 @@ class MASQLLearner(JointActionLearner):
         fixed = fixed.detach().requires_grad_()
         with policy.critic.frozen():
             q = policy.joint_q(observations, fixed.tanh(), _opponents(update, OPPONENT_MASK))
-        log_density = squashed_log_density(q, update.alpha().unsqueeze(-1), fixed)
+        log_density = squashed_log_density(q, update.scheduled_for_rows(ALPHA).unsqueeze(-1), fixed)
         (scores,) = torch.autograd.grad(log_density.sum(), fixed)
         direction = stein_direction(fixed.detach(), scores, updated.detach())
         return -(direction * updated).sum(-1).mean((-2, -1))
@@ -207,7 +207,7 @@ class MASQLLearner(JointActionLearner):
         )
         own, others = joint.tensor_split([policy.own_action_size], dim=-1)
         return {
-            ALPHA: update.alpha().squeeze(-1),
+            ALPHA: update.scheduled(ALPHA),
             **mean_per_dimension(POLICY_MEAN, to_env_units(policy.action_space, own)),
             **mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(others)),
         }

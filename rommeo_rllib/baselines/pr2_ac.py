@@ -106,7 +106,9 @@ class PR2ACLearner(DeterministicLearner):
         with policy.critic.frozen():
             # How would they answer what was done?
             answered, log_prob = _answered(update, observations, columns[Columns.ACTIONS])
-            response_value = objective.sampled_response_value(answered, log_prob, update.alpha())
+            response_value = objective.sampled_response_value(
+                answered, log_prob, update.scheduled_for_rows(ALPHA)
+            )
             with frozen(policy.opponent_model_network):
                 # The policy's gradient goes through their answer, too.
                 policy_loss = self.policy_loss(
@@ -125,7 +127,7 @@ class PR2ACLearner(DeterministicLearner):
         seen_by_targets = policy.encode_for_target(update.columns[Columns.NEXT_OBS], observations)
         own = policy.mu(seen_by_targets, target=True)
         q, log_prob = _answered(update, observations, own, seen_by_targets)
-        return objective.sampled_response_value(q, log_prob, update.alpha())
+        return objective.sampled_response_value(q, log_prob, update.scheduled_for_rows(ALPHA))
 
     def policy_metrics(self, update: Update) -> Metrics:
         """Alpha, and how the opponents are thought to answer the policy's action, besides."""
@@ -138,7 +140,7 @@ class PR2ACLearner(DeterministicLearner):
             **super().policy_metrics(update),
             **mean_per_dimension(OPPONENT_MODEL_MEAN, policy.opponents.to_env_units(answer)),
             OPPONENT_MODEL_ENTROPY: -log_prob.mean(-1),
-            ALPHA: update.alpha().squeeze(-1),
+            ALPHA: update.scheduled(ALPHA),
         }
 
 

@@ -38,6 +38,7 @@ from rommeo_rllib.joint_action.spaces.replicas import REPLICAS, ReplicaBatches, 
 from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,
+    Schedules,
     TrainedParameters,
     Update,
 )
@@ -90,6 +91,7 @@ class JointActionLearner(GroupedLearner):
         self._last_batches: Mapping[str, Any] = {}
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
+        self._schedules = Schedules()
         self._targets: dict[str, TargetNetworks] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
@@ -178,6 +180,7 @@ class JointActionLearner(GroupedLearner):
             PolicyNoise(generators, stacked=group.stacked),
             group.stacked,
             self._opponent_policies(group) if group.policy.TRAINS_CENTRALLY else None,
+            self._schedules,
         )
 
     def _opponent_policies(self, group: PolicyGroup) -> OpponentPolicies:

@@ -34,7 +34,6 @@ from rommeo_rllib.schedules import (
     is_learned,
     learned_alpha,
     make_alpha,
-    make_schedule,
 )
 
 INITIAL_ALPHA = "initial_alpha"
@@ -198,7 +197,7 @@ class StochasticLearner(JointActionLearner):
     ) -> dict[str, TrainedParameters]:
         """The critic, the policy, and alpha if it is learned."""
         trained = super().trained_parameters(policy, config)
-        if isinstance(make_alpha(config.alpha), Auto):
+        if is_learned(config.alpha):
             parameters = [cast(StochasticPolicy, policy).log_alpha]
             trained[ALPHA] = TrainedParameters(parameters, config.alpha_lr)
         return trained
@@ -225,9 +224,9 @@ class StochasticLearner(JointActionLearner):
 
 def present_alpha(update: Update) -> Tensor:
     """The weight of the entropy by now, () or (policies,)."""
-    if isinstance(make_alpha(update.configs[0].alpha), Auto):
+    if is_learned(update.configs[0].alpha):
         return cast(StochasticPolicy, update.policy).log_alpha.detach().exp()
-    return update.scheduled(lambda config: make_schedule(config.alpha, ALPHA))
+    return update.scheduled(ALPHA)
 
 
 def soft_value(
@@ -279,10 +278,9 @@ def alpha_loss(update: Update, entropy: Tensor) -> dict[str, Tensor]:
         update: the batch.
         entropy: of the policy, in nats, (B,).
     """
-    alpha = make_alpha(update.configs[0].alpha)
-    if not isinstance(alpha, Auto):
+    if not is_learned(update.configs[0].alpha):
         return {}
     policy = cast(StochasticPolicy, update.policy)
-    target = policy.target_entropy(alpha)
+    target = policy.target_entropy(cast(Auto, make_alpha(update.configs[0].alpha)))
     loss = objective.temperature_loss(policy.log_alpha.unsqueeze(-1), entropy, target)
     return {ALPHA_LOSS: loss.mean(-1)}

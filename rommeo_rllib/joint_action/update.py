@@ -44,6 +44,25 @@ class TrainedParameters:
     lr: ScheduleSpec
 
 
+class Schedules:
+    """The schedules in configurations, parsed when they are first asked for.
+
+    A learner has one, since its configurations do not change.
+    """
+
+    def __init__(self) -> None:
+        # With the configuration, so that no other one gets its id.
+        self._made: dict[tuple[int, str], tuple[AlgorithmConfig, Schedule]] = {}
+
+    def of(self, config: AlgorithmConfig, name: str) -> Schedule:
+        """The schedule that the option `name` describes."""
+        key = id(config), name
+        if key not in self._made:
+            schedule = make_schedule(getattr(config, name), name, allow_zero=True)
+            self._made[key] = config, schedule
+        return self._made[key][1]
+
+
 @dataclass(frozen=True)
 class Update:
     """What a subclass computes losses from: policies of equal shape on their batches.
@@ -57,6 +76,7 @@ class Update:
         noise: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
         opponents: the door to the opponents' own policies, where training is central.
+        schedules: those of the configurations.
         td_errors: takes up how wrong Q was in each row, (B,), if rows have weights.
     """
 
@@ -67,21 +87,25 @@ class Update:
     noise: Noise
     stacked: bool
     opponents: OpponentPolicies | None = None
+    schedules: Schedules = field(default_factory=Schedules)
     td_errors: list[Tensor] = field(default_factory=list)
 
-    def scheduled(self, make: Callable[[AlgorithmConfig], Schedule]) -> Tensor:
-        """The present value of a schedule of each policy, () or (policies,)."""
+    def scheduled(self, name: str) -> Tensor:
+        """The present value of a scheduled option of each policy, () or (policies,)."""
         # Most policies share one configuration object.
         distinct = {id(config): config for config in self.configs}
-        made = {key: make(config).value(self.env_steps) for key, config in distinct.items()}
-        values = [made[id(config)] for config in self.configs]
+        present = {
+            key: self.schedules.of(config, name).value(self.env_steps)
+            for key, config in distinct.items()
+        }
+        values = [present[id(config)] for config in self.configs]
         column = next(iter(self.columns.values()), None)
         device = None if column is None else column.device
         return torch.tensor(values if self.stacked else values[0], device=device)
 
-    def alpha(self) -> Tensor:
-        """The present value of a scheduled `alpha`, to go with rows, (1,) or (policies, 1)."""
-        return self.scheduled(lambda config: make_schedule(config.alpha, "alpha")).unsqueeze(-1)
+    def scheduled_for_rows(self, name: str) -> Tensor:
+        """The same, to go with rows: (1,) or (policies, 1)."""
+        return self.scheduled(name).unsqueeze(-1)
 
     def td_target(self, next_value: Callable[[], Tensor]) -> Tensor:
         """What Q is to be, (B,): the reward and, discounted, the next state's value.

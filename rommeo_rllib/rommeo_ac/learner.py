@@ -43,7 +43,6 @@ from rommeo_rllib.joint_action.update import (
 )
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
-from rommeo_rllib.schedules import make_schedule
 
 if TYPE_CHECKING:
     from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
@@ -142,9 +141,7 @@ class _ROMMEOUpdate:
             policy.opponents.action_mask(batch[OPPONENT_MASK]),
         )
         self.alpha = present_alpha(update)
-        self.kl_coeff = update.scheduled(
-            lambda config: make_schedule(config.kl_coeff, "kl_coeff", allow_zero=True)
-        )
+        self.kl_coeff = update.scheduled(KL_COEFF)
         self.row_kl_coeff = self.kl_coeff.unsqueeze(-1)  # To go with (B,).
 
     def losses(self) -> Losses:

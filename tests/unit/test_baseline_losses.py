@@ -276,7 +276,10 @@ def next_value_by_hand(
         uniform = 2.0 * torch.empty(ROWS, particles, 3).uniform_(generator=noise) - 1.0
         joint = uniform * torch.cat([torch.ones(1), after])
         inputs = torch.cat([target.unsqueeze(1).expand(-1, particles, -1), joint], -1)
-        q, alpha = policy.critic.target_networks[0](inputs).squeeze(-1), update.alpha()
+        q, alpha = (
+            policy.critic.target_networks[0](inputs).squeeze(-1),
+            update.scheduled_for_rows("alpha"),
+        )
         return alpha * ((q / alpha).logsumexp(-1) - np.log(particles) + 3 * np.log(2.0))
     if algorithm == "MASAC":
         seen = [columns[opponent_column(Columns.NEXT_OBS, number)] for number in range(2)]
@@ -314,7 +317,7 @@ def next_value_by_hand(
         response = policy.opponent_model(policy.encode(observed), own)
         latent = response.rsample(PolicyNoise([noise], stacked=False))
         others = latent.tanh() * after
-        entropy = update.alpha() * (response.log_prob(latent) * after).sum(-1)
+        entropy = update.scheduled_for_rows("alpha") * (response.log_prob(latent) * after).sum(-1)
     elif algorithm == "DDPG":
         others = observed[:, :0]
     return (
