@@ -11,7 +11,7 @@ FRAGMENT = "# Fragment: "
 """A block of Python that begins with a comment like this is compiled, but not run."""
 
 _FENCE = re.compile(r"^```(\S+)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_INLINE = re.compile(r"`(rommeo [^`]+)`")
+_INLINE = re.compile(r"`((?:rommeo|make) [^`]+)`")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -25,7 +25,7 @@ def script(text: str) -> str:
 
 
 def shell_commands(text: str) -> list[str]:
-    """Every command of the shell blocks, continued lines joined; and `rommeo ...` in the text."""
+    """Every command of the shell blocks, continued lines joined; `rommeo` and `make` in the text."""
     shell = "".join(blocks(text, "bash")).replace("\\\n", " ")
     prose = " ".join(_FENCE.sub("", text).split())
     return [line.strip() for line in shell.splitlines() if line.strip()] + _INLINE.findall(prose)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
 
 import documents
 import pytest
@@ -12,44 +15,58 @@ from rommeo_rllib.cli import COMMANDS
 from rommeo_rllib.commands.parsing import parse
 
 TEXTS = {documents.name(path): path.read_text() for path in documents.DOCUMENTS}
-COMMANDS_SHOWN = [
-    (name, command) for name, text in TEXTS.items() for command in documents.shell_commands(text)
-]
-# Placeholders that mean "the rest as before", and names of commands without their arguments.
-_INCOMPLETE = re.compile(r"^rommeo( [A-Z-]+)?( \.\.\.)?$|^rommeo (train|sweep|evaluate|report)$")
+SHOWN = [(name, line) for name, text in TEXTS.items() for line in documents.shell_commands(text)]
 
 
-@pytest.mark.parametrize("name", TEXTS)
+def cases(find: Callable[[str], list[Any]]) -> list[Any]:
+    """A case for each thing that is found in the commands that the documents show."""
+    found = {f"{name}: {thing}": (name, thing) for name, line in SHOWN for thing in find(line)}
+    return [pytest.param(*case, id=identity[:100]) for identity, case in found.items()]
+
+
+def commands_of(line: str) -> list[list[str]]:
+    """The arguments of `rommeo` in a line; of a command without its arguments, those for its help.
+
+    "..." stands for arguments that were shown before.
+    """
+    called = re.search(r"\brommeo(?:_rllib\.cli)? (.+)", line)
+    words = shlex.split(called[1], comments=True) if called else []
+    named = words[: words.index("...")] if "..." in words else words
+    if not named:
+        return []
+    return [named if named == words and len(words) > 1 else [*named, "--help"]]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, text in TEXTS.items() if documents.blocks(text, "python")]
+)
 def test_every_block_of_python_compiles(name):
     for code in documents.blocks(TEXTS[name], "python"):
         compile(code, name, "exec")
 
 
+@pytest.mark.parametrize(("name", "arguments"), cases(commands_of))
+def test_every_command_shown_is_one_that_rommeo_understands(name, arguments, tmp_path):
+    if arguments[0] == "--tyro-write-completion":
+        arguments = [*arguments[:-1], str(tmp_path / "completion")]
+    # Help and completion scripts end the program.
+    ends = "--help" in arguments or arguments[0].startswith("--tyro")
+    with pytest.raises(SystemExit, match="^0$") if ends else nullcontext():
+        parse(COMMANDS, "rommeo", arguments)
+
+
 @pytest.mark.parametrize(
-    ("name", "command"),
-    [pair for pair in COMMANDS_SHOWN if re.search(r"\brommeo [a-z-]", pair[1])],
-    ids=lambda value: value[:60],
+    ("name", "script"), cases(lambda line: re.findall(r"python ([\w/]+\.py)", line))
 )
-def test_every_command_shown_is_one_that_rommeo_understands(name, command):
-    _, _, line = command.partition("rommeo ")
-    if _INCOMPLETE.match("rommeo " + line.split("#")[0].strip()):
-        return
-    arguments = shlex.split(line, comments=True)
-    if "--help" in arguments or arguments[0].startswith("--tyro"):
-        with pytest.raises(SystemExit) as end:
-            parse(COMMANDS, "rommeo", ["--help"])
-        assert not end.value.code
-        return
-    parse(COMMANDS, "rommeo", arguments)
+def test_every_script_shown_is_there(name, script):
+    assert (documents.ROOT / script).is_file()
 
 
-@pytest.mark.parametrize(("name", "command"), COMMANDS_SHOWN, ids=lambda value: value[:60])
-def test_every_script_and_make_target_shown_is_there(name, command):
-    for file in re.findall(r"python ([\w/]+\.py)", command):
-        assert (documents.ROOT / file).is_file(), file
-    made = (documents.ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make ([a-z-]+)", command):
-        assert f"\n{target}:" in made, target
+@pytest.mark.parametrize(
+    ("name", "target"), cases(lambda line: re.findall(r"\bmake ([a-z-]+)", line))
+)
+def test_every_make_target_shown_is_there(name, target):
+    assert f"\n{target}:" in (documents.ROOT / "Makefile").read_text()
 
 
 def test_every_source_that_a_page_shows_is_there():
