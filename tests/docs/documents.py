@@ -25,7 +25,7 @@ def script(text: str) -> str:
 
 
 def shell_commands(text: str) -> list[str]:
-    """Every command of the shell blocks, continued lines joined; `rommeo` and `make` in the text."""
+    """Every command of the shell blocks, continued lines joined; `rommeo` or `make` in the text."""
     shell = "".join(blocks(text, "bash")).replace("\\\n", " ")
     prose = " ".join(_FENCE.sub("", text).split())
     return [line.strip() for line in shell.splitlines() if line.strip()] + _INLINE.findall(prose)
