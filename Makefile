@@ -7,7 +7,7 @@ DOCS_INSTALLED := $(VENV)/.installed-docs
 # One thread a trial: two on a busy machine cost many times what they gain.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test fuzz test-ray lint docs docs-serve bench clean help
+.PHONY: demo test test-slow test-all fuzz test-ray lint docs docs-serve bench clean help
 
 help:            ## This list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,8 +21,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what happened
 	$(BIN)/rommeo train max_of_two_quadratics/rommeo_ac --num-samples 4 --name demo-$$(date +%Y%m%d-%H%M%S)
 
-test: $(INSTALLED)  ## Run all tests
-	$(BIN)/python -m pytest
+# In two processes, each with a Ray of its own; the tests of a file stay together, and unit tests
+# come first.
+WORKERS ?= 2
+IN_PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: $(INSTALLED)  ## Run the tests, in some three minutes; make test WORKERS=4 where there are cores
+	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow"
+
+test-slow: $(INSTALLED)  ## Run what make test leaves out: learning, whole matrices, the wheel, ...
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
+
+test-all: test test-slow  ## Run all tests
 
 fuzz: $(INSTALLED)  ## Try 5000 command lines of each command: make fuzz EXAMPLES=200
 	ROMMEO_FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest \
@@ -37,7 +47,7 @@ test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.58.0
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt -e '.[dev]'
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt \
 		'ray[rllib]==$(RAY)'
-	.venv-ray-$(RAY)/bin/python -m pytest
+	.venv-ray-$(RAY)/bin/python -m pytest $(IN_PARALLEL)
 
 $(DOCS_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
