@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rommeo_rllib.naming import reject_unknown_keys
-from rommeo_rllib.schedules import Auto, make_alpha, make_schedule
+from rommeo_rllib.schedules import Auto, is_learned, make_alpha, make_schedule
 
 DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
 
@@ -129,10 +129,33 @@ def test_bad_points_are_refused(points, message):
         make_schedule(points, "alpha")
 
 
-def test_alpha_may_be_learned():
-    assert make_alpha("auto") == Auto(initial=1.0, target_entropy=None)
-    assert make_alpha({"target_entropy": "auto"}) == Auto()
-    assert make_alpha({"target_entropy": -0.5, "initial": 3}) == Auto(3.0, -0.5)
+@pytest.mark.parametrize(
+    ("spec", "initial", "target", "total"),
+    [
+        ("auto", 1.0, None, None),
+        ({"target_entropy": "auto"}, 1.0, None, None),
+        ({"target_entropy": None, "initial": 0.2}, 0.2, None, None),
+        ({"target_entropy": -0.5, "initial": 3}, 3.0, -0.5, None),
+        ({"total_target_entropy": 0.0}, 1.0, None, 0.0),
+    ],
+)
+def test_alpha_may_be_learned(spec, initial, target, total):
+    assert is_learned(spec)
+    alpha = make_alpha(spec)
+    # It is not a schedule that looks like it.
+    assert isinstance(alpha, Auto)
+    assert not hasattr(alpha, "value")
+    assert (alpha.initial, alpha.target_entropy, alpha.total_target_entropy) == (
+        initial,
+        target,
+        total,
+    )
+
+
+@pytest.mark.parametrize("spec", [0.5, DECAY, [[0, 1.0]], {**DECAY, "kind": "exponential"}])
+def test_a_number_or_schedule_of_alpha_is_not_learned(spec):
+    assert not is_learned(spec)
+    assert not isinstance(make_alpha(spec), Auto)
 
 
 def test_alpha_may_follow_a_schedule():
@@ -146,6 +169,7 @@ def test_alpha_may_follow_a_schedule():
         ({"target_entropy": math.nan}, "target_entropy"),
         ({"target_entropy": True}, "target_entropy"),
         ({"target_entropy": None, "initial": 0.0}, "initial"),
+        ({"target_entropy": 1.0, "total_target_entropy": 2.0}, "one of its targets"),
         ({"target_entropy": -1.0, "inital": 0.5}, "Did you mean 'initial'"),
         ({"target_entropy": -1.0, "final": 0.5}, "no key 'final'"),
     ],
