@@ -31,7 +31,7 @@ from rommeo_rllib.joint_action.replay.storage import BYTES_OF_LINKS
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
-from rommeo_rllib.joint_action.settings.checks import (
+from rommeo_rllib.checks import (
     COUNT_OR_RANGE,
     FLAG,
     MOST_COPIES,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
-from rommeo_rllib.joint_action.settings.checks import one_of
+from rommeo_rllib.checks import one_of
 from rommeo_rllib.naming import shown
 from rommeo_rllib.rommeo_ac.algorithm import ROMMEOAC, ROMMEOACConfig
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy

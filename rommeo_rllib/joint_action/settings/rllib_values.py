@@ -18,7 +18,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.policy import PolicySpec
 
 from rommeo_rllib.joint_action.settings import ledger, per_policy
-from rommeo_rllib.joint_action.settings.checks import (
+from rommeo_rllib.checks import (
     FLAG,
     MOST_COPIES,
     NOT_NEGATIVE,

@@ -22,7 +22,7 @@ from rommeo_rllib.joint_action.settings import (
     per_policy,
     rllib_values,
 )
-from rommeo_rllib.joint_action.settings.checks import check, is_integer
+from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options_of, stated_by
 from rommeo_rllib.joint_action.settings.refusals import refuse_what_has_no_effect
 from rommeo_rllib.naming import reject_unknown_keys, shown
