@@ -11,6 +11,7 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from rommeo_rllib.checks import check, is_finite_number, positive_int
 from rommeo_rllib.naming import unknown_name_message
 
 ROWS, COLUMNS = 2, 3
@@ -71,10 +72,9 @@ class CoordinationGrid(ParallelEnv[str, int, int]):
         memory: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(penalty, bool) or not np.isfinite(penalty) or penalty > 0:
-            raise ValueError(f"penalty must be a finite number of at most 0, got {penalty!r}.")
-        if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-            raise ValueError(f"max_steps must be a whole number of at least 1, got {max_steps!r}.")
+        is_right = is_finite_number(penalty) and penalty <= 0
+        check("penalty", penalty, is_right, "a finite number of at most 0")
+        max_steps = positive_int("max_steps", max_steps)
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ValueError(unknown_name_message("render_mode", render_mode, RENDER_MODES))
         self.metadata = {

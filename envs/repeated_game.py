@@ -14,6 +14,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.envs import rendering, spaces
 from rommeo_rllib.naming import unknown_name_message
 
@@ -103,7 +104,7 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise ValueError(unknown_name_message("render_mode", render_mode, RENDER_MODES))
         self.payoff = payoff
-        self.plays_per_episode = _positive_int("plays_per_episode", plays_per_episode)
+        self.plays_per_episode = positive_int("plays_per_episode", plays_per_episode)
         self.memory = memory
         self.render_mode = render_mode
         self.possible_agents = [f"player_{i}" for i in range(len(action_spaces))]
@@ -324,12 +325,6 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
         else:
             observation = np.zeros(self.observation_space("player_0").shape or (), np.float32)
         return {agent: observation.copy() for agent in self.possible_agents}
-
-
-def _positive_int(field: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{field} must be a whole number of at least 1, got {value!r}.")
-    return int(value)
 
 
 def _check_action_names(

@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
+from rommeo_rllib.checks import count
 from rommeo_rllib.envs.repeated_game import Infos, Observations, RepeatedGame
 
 BOUND = 10.0
@@ -83,8 +84,7 @@ class TwoHills(RepeatedGame):
         memory: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(agents, bool) or not isinstance(agents, int) or agents < 2:
-            raise ValueError(f"agents must be a whole number of at least 2, got {agents!r}.")
+        count(least=2)("agents", agents)
         where = np.broadcast_to(np.asarray(optimum, np.float64), (agents,))
         reach = BOUND - np.abs(where).max()
         if reach < 0:

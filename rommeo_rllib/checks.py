@@ -1,17 +1,17 @@
-"""Checks of a configuration's values.
+"""Checks of values that a user gives.
 
 Each raises a ValueError that names the field, its value and what is allowed.
 """
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rommeo_rllib.naming import shown
-from rommeo_rllib.schedules import is_finite_number
 
 MOST_COPIES = 100_000
 """More copies of an environment, a learner or a policy than any cluster holds."""
@@ -49,6 +49,16 @@ class Check:
         return Check(
             lambda value: value is None or self.is_right(value), f"{self.allowed}, or None"
         )
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether it is a number, Python's or NumPy's, that is neither infinite nor NaN."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # An integer that no float can hold.
+        return False
 
 
 def is_integer(value: Any) -> bool:
@@ -92,3 +102,9 @@ def _is_count_or_range(value: Any) -> bool:
 COUNT_OR_RANGE = Check(
     _is_count_or_range, "an integer of at least 1, or two of them, (least, most)"
 )
+
+
+def positive_int(name: str, value: Any) -> int:
+    """`value` as a Python integer of at least 1, else a ValueError that names it."""
+    count()(name, value)
+    return int(value)

@@ -9,14 +9,13 @@ update, so that a changed configuration (population-based training) takes effect
 from __future__ import annotations
 
 import itertools
-import math
-import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.naming import reject_unknown_keys, shown
 
 _TARGETS = ("target_entropy", "total_target_entropy")
@@ -189,16 +188,6 @@ def _target(value: Any, name: str) -> float | None:
             f'`{name}` is {shown(value)}; allowed: a finite number of nats, or "auto".'
         )
     return float(value)
-
-
-def is_finite_number(value: Any) -> bool:
-    """Whether it is a number, Python's or NumPy's, that is neither infinite nor NaN."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # An integer that no float can hold.
-        return False
 
 
 def _number(value: Any, name: str, allow_zero: bool = False) -> float:

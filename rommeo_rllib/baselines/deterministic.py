@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from rommeo_rllib import objective
+from rommeo_rllib.checks import NOT_NEGATIVE
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
-from rommeo_rllib.checks import NOT_NEGATIVE
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options, schedule
 from rommeo_rllib.joint_action.spaces.encoding import to_env_units
 from rommeo_rllib.joint_action.spaces.opponent_mask import OPPONENT_MASK

@@ -26,6 +26,7 @@ from rommeo_rllib.baselines.deterministic import (
     DeterministicLearner,
     DeterministicPolicy,
 )
+from rommeo_rllib.checks import count
 from rommeo_rllib.components import squash
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
@@ -33,7 +34,6 @@ from rommeo_rllib.joint_action.replay.columns import (
     OPPONENT_ACTIONS,
     RECENT,
 )
-from rommeo_rllib.checks import count
 from rommeo_rllib.joint_action.settings.options import LearningRate, options
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.update import (

@@ -20,12 +20,12 @@ from rommeo_rllib.baselines.energy import (
     squashed_log_density,
     stein_direction,
 )
+from rommeo_rllib.checks import Check, count
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS
-from rommeo_rllib.checks import Check, count
 from rommeo_rllib.joint_action.settings.options import (
     PER_POLICY,
     STACKED,

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 import rommeo_rllib
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.commands import options
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.errors import UsageError
@@ -27,7 +28,6 @@ from rommeo_rllib.reporting.figures import save
 from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good, success_rate
 from rommeo_rllib.reporting.tabular_figures import Trace
 from rommeo_rllib.tabular import LEARNERS, History, PayoffPlay, converged, make_learners
-from rommeo_rllib.tabular.learner import positive_int
 from rommeo_rllib.tabular.paper_settings import PAPER_SETTINGS
 
 PAPER, TUNED = "the paper's settings", "tuned, equal budgets"

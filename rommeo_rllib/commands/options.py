@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import shown
-from rommeo_rllib.schedules import is_finite_number
 
 Configuration: TypeAlias = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")

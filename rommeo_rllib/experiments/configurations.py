@@ -17,12 +17,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from rommeo_rllib import tuned_configs
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.commands.options import is_file, is_folder
 from rommeo_rllib.errors import UsageError, one_line
 from rommeo_rllib.experiments.running import ENV_STEPS, import_ray_quietly
 from rommeo_rllib.experiments.trials import as_json
 from rommeo_rllib.naming import did_you_mean, shown
-from rommeo_rllib.schedules import is_finite_number
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig

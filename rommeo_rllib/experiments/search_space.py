@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.commands.options import require_different
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments.configurations import literal, replaced, split_setting
 from rommeo_rllib.naming import shown, unknown_name_message
-from rommeo_rllib.schedules import is_finite_number
 
 Setting = dict[str, Any]
 """Values by the path of their key, such as "alpha.initial"."""

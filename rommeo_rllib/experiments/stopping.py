@@ -8,9 +8,9 @@ from typing import Any
 from ray.tune import Stopper
 from rich.console import Console
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.experiments.trials import flat
 from rommeo_rllib.naming import did_you_mean
-from rommeo_rllib.schedules import is_finite_number
 
 _SAMPLED, _EVALUATED = "env_runners", "evaluation"
 _RETURN = "env_runners/episode_return_mean"

@@ -246,7 +246,7 @@ class TabularPlan:
         steps, plays = sweep.stop_steps, space["plays_per_episode"]
         if steps is not None and (not isinstance(plays, int) or plays < 1):
             raise UsageError(
-                f"`plays_per_episode` is {shown(plays)}; allowed: a whole number of at least 1."
+                f"`plays_per_episode` is {shown(plays)}; allowed: an integer of at least 1."
             )
         space["episodes"] = _TABULAR_EPISODES if steps is None else math.ceil(steps / plays)
         return space

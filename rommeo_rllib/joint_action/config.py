@@ -17,6 +17,16 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
 from typing_extensions import Self
 
+from rommeo_rllib.checks import (
+    COUNT_OR_RANGE,
+    FLAG,
+    MOST_COPIES,
+    POSITIVE,
+    Check,
+    count,
+    is_finite_number,
+    one_of,
+)
 from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q, TWIN_Q_CHOICES
 from rommeo_rllib.joint_action.modules.policy import (
     INIT_KEY,
@@ -31,15 +41,6 @@ from rommeo_rllib.joint_action.replay.storage import BYTES_OF_LINKS
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
-from rommeo_rllib.checks import (
-    COUNT_OR_RANGE,
-    FLAG,
-    MOST_COPIES,
-    POSITIVE,
-    Check,
-    count,
-    one_of,
-)
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, LearningRate, options
 from rommeo_rllib.joint_action.settings.refusals import refuse_unknown_policy, warn_of_action_masks
 from rommeo_rllib.joint_action.settings.strict_config import StrictConfig
@@ -58,7 +59,6 @@ from rommeo_rllib.joint_action.spaces.encoding import observation_size
 from rommeo_rllib.joint_action.spaces.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.spaces.replicas import replica_id, split_id
 from rommeo_rllib.naming import shown
-from rommeo_rllib.schedules import is_finite_number
 
 IN_0_1 = Check(lambda value: is_finite_number(value) and 0 < value <= 1, "a number in (0, 1]")
 

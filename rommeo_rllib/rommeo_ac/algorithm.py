@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
-from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.checks import FRACTION, count, one_of
+from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.settings.options import (
     PER_POLICY,
     STACKED,

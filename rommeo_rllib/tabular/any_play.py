@@ -10,9 +10,10 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.tabular.environment_play import EnvironmentHistory, EnvironmentPlay
 from rommeo_rllib.tabular.exact import Array
-from rommeo_rllib.tabular.learner import TabularLearner, is_number
+from rommeo_rllib.tabular.learner import TabularLearner
 from rommeo_rllib.tabular.play import PayoffPlay, converged, make_learners
 
 
@@ -114,4 +115,4 @@ def _n_actions(env: Any) -> list[int]:
 
 def _optimal_return(env: Any) -> float | None:
     value: Any = getattr(env, "optimal_return", None)
-    return float(value) if is_number(value) else None
+    return float(value) if is_finite_number(value) else None

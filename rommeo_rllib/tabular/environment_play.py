@@ -11,8 +11,9 @@ from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.tabular.exact import Array
-from rommeo_rllib.tabular.learner import TabularLearner, positive_int
+from rommeo_rllib.tabular.learner import TabularLearner
 from rommeo_rllib.tabular.play import make_learners
 
 

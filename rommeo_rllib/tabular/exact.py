@@ -7,6 +7,8 @@ the divergence of the opponent model from the prior (1 in the paper); both are a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,26 +54,47 @@ def best_response_value(q: Array, alpha: float) -> Array:
     return alpha * logsumexp(q / alpha, axis=-2)
 
 
-def opponent_model(q: Array, log_prior: Array, alpha: float, kl_coeff: float = 1.0) -> Array:
+def marginal_policy(q: Array, opponent_model: Callable[[Array], Array], alpha: float) -> Array:
+    """pi(a | s) = sum_o pi*(a | s, o) rho(o | s), from one set of exponentials for Eq. 10 and 11.
+
+    Rows stand on the last axis here: sums over the few actions then run over contiguous memory.
+
+    Args:
+        q: (own, opponents, rows).
+        opponent_model: makes rho, (opponents, rows), of what each opponents' action is worth, of
+            the same shape.
+        alpha: weight of the policy's entropy.
+
+    Returns:
+        (own, rows).
+    """
+    top = q.max(axis=0)
+    weights = np.exp((q - top) / alpha)
+    totals = weights.sum(axis=0)
+    rho = opponent_model(alpha * np.log(totals) + top)
+    return (weights * (rho / totals)).sum(axis=1)
+
+
+def opponent_model(values: Array, prior: Array, kl_coeff: float = 1.0, axis: int = -1) -> Array:
     """The regularised opponent model, Eq. 11.
 
     rho* = P (sum_a exp(Q / alpha))^(alpha / kl_coeff) / exp(V* / kl_coeff).
 
     Args:
-        q: (..., own, opponents).
-        log_prior: log P(o | s), (..., opponents).
-        alpha: weight of the policy's entropy.
+        values: what each opponents' action is worth, see :func:`best_response_value`.
+        prior: P(o | s), of the same shape.
         kl_coeff: weight of the divergence.
+        axis: that of the opponents' actions.
 
     Returns:
-        rho*(o | s), (..., opponents).
+        rho*(o | s), of the same shape.
     """
-    return softmax(log_prior + best_response_value(q, alpha) / kl_coeff)
+    return softmax(log_of(prior) + values / kl_coeff, axis)
 
 
-def state_value(q: Array, log_prior: Array, alpha: float, kl_coeff: float = 1.0) -> Array:
+def state_value(values: Array, prior: Array, kl_coeff: float = 1.0) -> Array:
     """The soft state value, Eq. 9: kl_coeff log sum_o P (sum_a exp(Q / alpha))^(alpha / kl_coeff).
 
-    Arguments as for :func:`opponent_model`; returns (...).
+    Arguments as for :func:`opponent_model`, opponents on the last axis; returns (...).
     """
-    return kl_coeff * logsumexp(log_prior + best_response_value(q, alpha) / kl_coeff, axis=-1)
+    return kl_coeff * logsumexp(log_of(prior) + values / kl_coeff, axis=-1)

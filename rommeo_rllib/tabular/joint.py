@@ -8,14 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.tabular.counts import ActionCounts
 from rommeo_rllib.tabular.exact import Array
-from rommeo_rllib.tabular.learner import (
-    LearnerSettings,
-    TabularLearner,
-    number_within,
-    positive_int,
-)
+from rommeo_rllib.tabular.learner import LearnerSettings, TabularLearner, number_within
 from rommeo_rllib.tabular.replay import Batch, Replay, Transition
 
 

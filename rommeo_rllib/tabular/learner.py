@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rommeo_rllib.checks import is_finite_number, positive_int
 from rommeo_rllib.naming import reject_unknown_keys, shown
-from rommeo_rllib.schedules import ScheduleSpec, is_finite_number, make_schedule
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 from rommeo_rllib.tabular.exact import Array
 from rommeo_rllib.tabular.replay import Transition
 
@@ -103,7 +104,7 @@ class TabularLearner(ABC):
         names = [field.name for field in dataclasses.fields(cls.Settings)]
         reject_unknown_keys(settings, names, f"settings of {cls.name}")
         made = cls.Settings(**settings)
-        if not is_number(made.gamma) or not 0 <= made.gamma <= 1:
+        if not is_finite_number(made.gamma) or not 0 <= made.gamma <= 1:
             raise ValueError(f"`gamma` is {shown(made.gamma)}; allowed: a number from 0 to 1.")
         initial_q(made.initial_q)
         return made
@@ -214,21 +215,9 @@ def mix_uniform(probabilities: Array, epsilon: float) -> Array:
     return (1 - epsilon) * probabilities + epsilon / probabilities.shape[-1]
 
 
-def is_number(value: Any) -> bool:
-    """Whether this is a finite number (a truth value is none)."""
-    return is_finite_number(value)
-
-
-def positive_int(name: str, value: Any) -> int:
-    """`value` as a whole number of at least 1, else a `ValueError` that names it."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"`{name}` is {shown(value)}; allowed: a whole number of at least 1.")
-    return int(value)
-
-
 def number_within(name: str, value: Any, low: float, high: float = math.inf) -> float:
     """`value` as a number from `low` to `high`, else a `ValueError` that names it."""
-    if not is_number(value) or not low <= value <= high:
+    if not is_finite_number(value) or not low <= value <= high:
         bound = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
         raise ValueError(f"`{name}` is {shown(value)}; allowed: a finite number {bound}.")
     return float(value)
@@ -240,8 +229,8 @@ def initial_q(value: Any) -> tuple[float, float]:
     Raises:
         ValueError: unless this is a number or a pair (low, high) of numbers.
     """
-    pair = (value, value) if is_number(value) else value
-    is_pair = isinstance(pair, tuple | list) and len(pair) == 2 and all(map(is_number, pair))
+    pair = (value, value) if is_finite_number(value) else value
+    is_pair = isinstance(pair, tuple | list) and len(pair) == 2 and all(map(is_finite_number, pair))
     if not is_pair or pair[0] > pair[1]:
         raise ValueError(
             f"`initial_q` is {shown(value)}; allowed: a finite number, or (low, high) with "

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.tabular.exact import Array
-from rommeo_rllib.tabular.learner import MEMORY_LIMIT_BYTES, TabularLearner, positive_int
+from rommeo_rllib.tabular.learner import MEMORY_LIMIT_BYTES, TabularLearner
 
 Payoff = Callable[..., Any]
 """(trials, n_agents) actions -> (trials, n_agents) payoffs; with an attribute `stochastic = True`

@@ -13,6 +13,7 @@ Departures from Algorithm 1:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,25 +72,18 @@ class ROMMEOQ(JointLearner):
 
     def state_value(self, states: NDArray[np.intp]) -> Array:
         """V(s), Eq. 9, from the target table: (..., trials) -> (..., trials)."""
-        q = self._at(self.target_q, states)
-        log_prior = exact.log_of(self.opponent_prior(states))
-        return exact.state_value(q, log_prior, self.alpha, self.kl_coeff)
+        values = exact.best_response_value(self._at(self.target_q, states), self.alpha)
+        return exact.state_value(values, self.opponent_prior(states), self.kl_coeff)
 
     def _opponent_model(self, values: Array, prior: Array, axis: int = -1) -> Array:
         """rho from what each opponents' action is worth and from the prior, along `axis`."""
-        return exact.softmax(exact.log_of(prior) + values / self.kl_coeff, axis)
+        return exact.opponent_model(values, prior, self.kl_coeff, axis)
 
     def _probabilities(self, states: NDArray[np.intp]) -> Array:
-        # pi(a | s) = sum_o pi(a | s, o) rho(o | s), sharing the exponentials of Eq. 10 and 11. With
-        # the trials on the last axis, sums over the few actions run over contiguous memory.
-        alpha = self.alpha
         q = np.ascontiguousarray(np.moveaxis(self._at(self.q, states), 0, -1))
-        top = q.max(axis=0)
-        weights = np.exp((q - top) / alpha)
-        totals = weights.sum(axis=0)
         prior = np.ascontiguousarray(self.opponent_prior(states).T)
-        rho = self._opponent_model(alpha * np.log(totals) + top, prior, axis=0)
-        return (weights * (rho / totals)).sum(axis=1).T
+        model = partial(self._opponent_model, prior=prior, axis=0)
+        return exact.marginal_policy(q, model, self.alpha).T
 
 
 class ROMMEOQEMP(ROMMEOQ):

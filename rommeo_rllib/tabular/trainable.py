@@ -20,11 +20,12 @@ from pettingzoo import ParallelEnv
 from ray import tune
 
 from rommeo_rllib import envs
+from rommeo_rllib.checks import positive_int
 from rommeo_rllib.naming import reject_unknown_keys
 from rommeo_rllib.provenance import PROVENANCE, provenance
 from rommeo_rllib.tabular import LEARNERS
 from rommeo_rllib.tabular.any_play import AnyPlay
-from rommeo_rllib.tabular.learner import TabularLearner, positive_int
+from rommeo_rllib.tabular.learner import TabularLearner
 
 CONVERGED, P_OPTIMUM, REWARD = "converged", "p_optimum", "reward"
 """Keys of a result: share of trials that have converged, mean probability of the optimum, mean

@@ -65,7 +65,9 @@ def bellman(q: Array, model: KnownModel) -> Array:
     Returns:
         (states, own, opponents).
     """
-    value = exact.state_value(q, model.log_prior, model.alpha, model.kl_coeff)
+    value = exact.state_value(
+        exact.best_response_value(q, model.alpha), model.prior, model.kl_coeff
+    )
     return model.rewards + model.gamma * model.transitions @ value
 
 
@@ -133,7 +135,7 @@ def improve_policy(q: Array, model: KnownModel) -> Array:
 def improve_opponent_model(q: Array, policy: Array, model: KnownModel) -> Array:
     """rho ~ P exp((E_pi[Q] + alpha H(pi)) / kl_coeff), Eq. 39 (Theorem 5): (states, opponents)."""
     response = (policy * q).sum(1) + model.alpha * _entropy(policy)
-    return exact.softmax(model.log_prior + response / model.kl_coeff)
+    return exact.opponent_model(response, model.prior, model.kl_coeff)
 
 
 def _divergence_bonus(policy: Array, opponent_model: Array, model: KnownModel) -> Array:

@@ -41,9 +41,9 @@ def test_value_is_what_policy_and_opponent_model_attain(
 ) -> None:
     prior = weight / weight.sum()
     policy = exact.conditional_policy(q, alpha)
-    model = exact.opponent_model(q, np.log(prior), alpha, kl_coeff)
+    model = exact.opponent_model(exact.best_response_value(q, alpha), prior, kl_coeff)
     attained = objective_value(q, policy, model, prior, alpha, kl_coeff)
-    value = exact.state_value(q, np.log(prior), alpha, kl_coeff)
+    value = exact.state_value(exact.best_response_value(q, alpha), prior, kl_coeff)
     assert value == pytest.approx(attained, rel=1e-6, abs=1e-6)
 
 
@@ -54,9 +54,9 @@ def test_no_other_policy_or_opponent_model_does_better(
 ) -> None:
     rng = np.random.default_rng(seed)
     prior = weight / weight.sum()
-    best = exact.state_value(q, np.log(prior), alpha, kl_coeff)
+    best = exact.state_value(exact.best_response_value(q, alpha), prior, kl_coeff)
     policy = exact.conditional_policy(q, alpha)
-    model = exact.opponent_model(q, np.log(prior), alpha, kl_coeff)
+    model = exact.opponent_model(exact.best_response_value(q, alpha), prior, kl_coeff)
     for share in (0.01, 0.3, 1.0):
         other_policy = (1 - share) * policy + share * rng.dirichlet(np.ones(3), 4).T
         other_model = (1 - share) * model + share * rng.dirichlet(np.ones(4))
@@ -78,12 +78,12 @@ def test_numpy_and_torch_agree(
         atol=1e-9,
     )
     np.testing.assert_allclose(
-        exact.opponent_model(q, log_prior, alpha, kl_coeff),
+        exact.opponent_model(exact.best_response_value(q, alpha), np.exp(log_prior), kl_coeff),
         objective.log_opponent_model(tq, tp, alpha, kl_coeff).exp().numpy(),
         atol=1e-9,
     )
     np.testing.assert_allclose(
-        exact.state_value(q, log_prior, alpha, kl_coeff),
+        exact.state_value(exact.best_response_value(q, alpha), np.exp(log_prior), kl_coeff),
         objective.soft_state_value(tq, tp, alpha, kl_coeff).numpy(),
         rtol=1e-9,
         atol=1e-9,
@@ -92,9 +92,20 @@ def test_numpy_and_torch_agree(
 
 def test_actions_never_seen_have_no_probability_and_huge_values_do_not_overflow() -> None:
     q = np.array([[1e6, -1e6], [0.0, 1e6]])
-    log_prior = exact.log_of(np.array([1.0, 0.0]))
+    prior = np.array([1.0, 0.0])
     with np.errstate(all="raise", under="ignore"):
-        model = exact.opponent_model(q, log_prior, 0.1)
-        value = exact.state_value(q, log_prior, 0.1)
+        model = exact.opponent_model(exact.best_response_value(q, 0.1), prior)
+        value = exact.state_value(exact.best_response_value(q, 0.1), prior)
     np.testing.assert_array_equal(model, [1.0, 0.0])
     assert value == pytest.approx(1e6)
+
+
+def test_the_marginal_policy_is_that_of_equations_10_and_11() -> None:
+    rng = np.random.default_rng(0)
+    q, prior = rng.normal(size=(5, 3, 4)), rng.dirichlet(np.ones(4), size=5)
+    model = exact.opponent_model(exact.best_response_value(q, 0.7), prior, 2.0)
+    expected = (exact.conditional_policy(q, 0.7) * model[:, np.newaxis]).sum(-1)
+    found = exact.marginal_policy(
+        np.moveaxis(q, 0, -1), lambda values: exact.opponent_model(values, prior.T, 2.0, 0), 0.7
+    )
+    np.testing.assert_allclose(found.T, expected)

@@ -140,8 +140,8 @@ def test_grid_observations_tell_states_apart() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"penalty": 1.0}, "penalty must be"),
-        ({"max_steps": 0}, "max_steps must be"),
+        ({"penalty": 1.0}, "`penalty` is"),
+        ({"max_steps": 0}, "`max_steps` is"),
         ({"render_mode": "ansii"}, "render_mode 'ansii'.*mean 'ansi'"),
     ],
 )

@@ -126,7 +126,9 @@ def test_target_of_a_play_that_goes_on_is_the_soft_value() -> None:
     learner = ROMMEOQ(2, [2], n_states=2, gamma=0.9, alpha=0.5, learning_rate=1.0, initial_q=0.0)
     learner.q[0, 1] = [[3.0, 1.0], [0.0, 2.0]]
     value = learner.state_value(np.array([1]))[0]
-    expected = exact.state_value(learner.q[0, 1], np.log([0.5, 0.5]), 0.5)
+    expected = exact.state_value(
+        exact.best_response_value(learner.q[0, 1], 0.5), np.array([0.5, 0.5])
+    )
     assert value == pytest.approx(expected)
     learner.observe(
         ONE, np.array([1]), np.array([[0]]), np.array([2.0]), np.array([1]), np.array([False])

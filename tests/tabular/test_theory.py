@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from rommeo_rllib.tabular import ROMMEOQ, exact
-from rommeo_rllib.tabular.q_iteration import (
+from q_iteration import (
     KnownModel,
     bellman,
     evaluate,
@@ -14,6 +12,8 @@ from rommeo_rllib.tabular.q_iteration import (
     improve_policy,
     q_iteration,
 )
+
+from rommeo_rllib.tabular import ROMMEOQ, exact
 
 few_examples = settings(max_examples=40, deadline=None)
 STATES, OWN, OPPONENTS = 4, 3, 2

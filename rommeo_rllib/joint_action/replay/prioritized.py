@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.joint_action.replay.samplers import Drawn, UniformSampler
 from rommeo_rllib.joint_action.replay.storage import ABSENT, JointStorage
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.naming import reject_unknown_keys, shown
-from rommeo_rllib.schedules import Schedule, is_finite_number, make_schedule
+from rommeo_rllib.schedules import Schedule, make_schedule
 
 _SMALLEST_ERROR = 1e-6
 """Added to TD errors, so that no transition is out of reach."""

@@ -11,10 +11,10 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.joint_action.modules.image_encoder import has_images
 from rommeo_rllib.joint_action.modules.networks import activation_named
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
-from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.naming import shown, unknown_key_message
 
 _DEFAULTS: Mapping[str, Any] = asdict(DefaultModelConfig())

@@ -16,9 +16,9 @@ from typing import Any
 import ray.rllib.algorithms
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.joint_action.settings import ledger
 from rommeo_rllib.naming import shown
-from rommeo_rllib.schedules import is_finite_number
 
 RENAMED = {"actor_lr": "policy_lr", "critic_lr": "q_lr"}
 """Settings that are called otherwise here."""

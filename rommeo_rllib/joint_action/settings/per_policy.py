@@ -6,8 +6,8 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rommeo_rllib.joint_action.settings import ledger, other_algorithms
 from rommeo_rllib.checks import MOST_COPIES, is_integer
+from rommeo_rllib.joint_action.settings import ledger, other_algorithms
 from rommeo_rllib.joint_action.spaces.replicas import SEPARATOR, replica_id, split_id
 from rommeo_rllib.naming import did_you_mean, shown
 

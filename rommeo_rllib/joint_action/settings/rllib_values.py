@@ -17,7 +17,6 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.policy import PolicySpec
 
-from rommeo_rllib.joint_action.settings import ledger, per_policy
 from rommeo_rllib.checks import (
     FLAG,
     MOST_COPIES,
@@ -25,10 +24,11 @@ from rommeo_rllib.checks import (
     POSITIVE,
     check,
     count,
+    is_finite_number,
     is_integer,
     one_of,
 )
-from rommeo_rllib.schedules import is_finite_number
+from rommeo_rllib.joint_action.settings import ledger, per_policy
 
 GREATEST_SEED = 2**32 - 1
 """Environments take no greater one."""

@@ -15,6 +15,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.algorithm_config import NotProvided as _NotProvided
 from typing_extensions import Self
 
+from rommeo_rllib.checks import check, is_finite_number, is_integer
 from rommeo_rllib.joint_action.settings import (
     ledger,
     model_settings,
@@ -22,11 +23,9 @@ from rommeo_rllib.joint_action.settings import (
     per_policy,
     rllib_values,
 )
-from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options_of, stated_by
 from rommeo_rllib.joint_action.settings.refusals import refuse_what_has_no_effect
 from rommeo_rllib.naming import reject_unknown_keys, shown
-from rommeo_rllib.schedules import is_finite_number
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided
