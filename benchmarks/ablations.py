@@ -108,7 +108,7 @@ class Settings:
 def main(settings: Settings) -> None:
     """Trains all variants, one after the other."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     further = {key: json.loads(value) for key, _, value in (s.partition("=") for s in settings.set)}
     report = Report("ablations", "ROMMEO-AC on Max of Two Quadratics, one change at a time")

@@ -163,7 +163,7 @@ class Runs:
 def main(settings: Settings) -> None:
     """Runs what has not been run, and prints the tables."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     runs = Runs(settings.json)
     with quiet_ray():

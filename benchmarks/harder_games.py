@@ -80,7 +80,7 @@ class Settings:
 def main(settings: Settings) -> None:
     """Trains on all games, one after the other."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     report = Report("harder_games", "ROMMEO-AC on harder games, one configuration for all")
     with quiet_ray(), progress("harder games", len(settings.games)) as done:

@@ -77,7 +77,7 @@ class Trace:
 def main(settings: Settings) -> None:
     """Trains all pairs, one seed after the other."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     report = Report("mixed_play", "Beside another kind of player, Max of Two Quadratics as printed")
     pairs = [(learner, other) for learner in settings.learners for other in settings.others]

@@ -18,7 +18,7 @@ import ray
 from gymnasium.spaces import Box
 
 from rommeo_rllib.envs import RepeatedGame
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.reporting.statistics import success_rate
 
 import_ray_quietly()

@@ -45,7 +45,7 @@ class Settings:
 def main(settings: Settings) -> None:
     """Measures speed in turns, then memory in a process for each number of copies."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     report = Report("replicas", "Replicas: seeds per CPU minute, and memory")
@@ -123,7 +123,7 @@ def train(replicas: int, goal: int) -> Any:
 def memory_of(replicas: int, env_steps: int) -> int:
     """Bytes that a trial adds to this process, which should be a fresh one."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     with quiet_ray():
         train(1, 1).stop()  # Imports and the like are nobody's.

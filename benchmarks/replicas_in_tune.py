@@ -81,7 +81,7 @@ def experiment(mode: Mode, trials: int, replicas: int, episodes: int) -> Spent:
     from setups import without_evaluation
 
     from rommeo_rllib import ROMMEOAC
-    from rommeo_rllib.experiments.running import ENV_STEPS
+    from rommeo_rllib.experiments.trials import ENV_STEPS
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     class InAProcessEach(ROMMEOAC):

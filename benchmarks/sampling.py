@@ -49,7 +49,7 @@ class Settings:
 def main(settings: Settings) -> None:
     """Measures all combinations."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     report = Report("sampling", "Sampling: env steps per CPU second")
     agents = (*settings.agents, 8) if settings.full else settings.agents

@@ -40,7 +40,7 @@ import sys
 sys.path.insert(0, {folder!r})
 from measure import prepare
 prepare()
-from rommeo_rllib.experiments.running import quiet_ray
+from rommeo_rllib.experiments.ray_session import quiet_ray
 with quiet_ray():
     from setups import {config}
     algorithm = {config}(2, (100, 100), 256, 0.95, 1).build_algo()

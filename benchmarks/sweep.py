@@ -167,7 +167,7 @@ def watched_trials(
     algorithm: type, config: Any, stop: dict[str, Any], settings: Sequence[dict[str, Any]]
 ) -> tuple[Any, Spent]:
     """Runs a trial of each setting of keys in a Ray session of their own: results, and the cost."""
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     with quiet_ray():
         tree, ended = ProcessTree(), threading.Event()

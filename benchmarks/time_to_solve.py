@@ -53,7 +53,7 @@ class Run:
 def main(settings: Settings) -> None:
     """Trains all seeds, ours and plain in turns."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac as tuned
 
     seeds = 20 if settings.full else settings.seeds

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.reporting.statistics import success_rate
 
 import_ray_quietly()

@@ -75,7 +75,7 @@ class Settings:
 def main(settings: Settings) -> None:
     """Measures all cases."""
     prepare()
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     report = Report("update", "One env step and one update of all agents")
     cases = (ALL_CASES if settings.full else DEFAULT_CASES)[: settings.cases]

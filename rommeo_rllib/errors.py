@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_LONGEST = 300  # Characters.
+# Characters.
+_LONGEST = 300
+_MOST_OF_A_REPORT, _MOST_OF_A_LINE = 1 << 16, 500
 
 
 class CommandError(Exception):
@@ -37,6 +42,10 @@ class Interrupted(CommandError):
         self.status = 128 + number
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come; as after Ctrl-C nothing catches it but what ends the command."""
+
+
 def one_line(error: BaseException) -> str:
     """An error's name and message, on one line and not without end."""
     try:
@@ -47,5 +56,37 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}".rstrip(": .")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM has come; as after Ctrl-C nothing catches it but what ends the command."""
+def reason(error: Exception | str) -> str:
+    """What of Ray's long report says what went wrong, in one line."""
+    text = str(error)[-_MOST_OF_A_REPORT:]
+    lines = [line.strip()[:_MOST_OF_A_LINE] for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
+    # Ray's own errors only say that there was one.
+    causes = [line for line in telling if not line.startswith("ray.")] or telling or lines
+    if not causes:
+        return repr(error)
+    # RLlib puts an advice of its own in front of whatever goes wrong in an environment.
+    first, last = causes[0], causes[-1]
+    return last if first == last else f"{last} (cause: {first})"
+
+
+@contextmanager
+def told(what: str, trust: bool) -> Iterator[None]:
+    """Within it what files and other people's code raise is told in a sentence.
+
+    Args:
+        what: what is done within it, for the message.
+        trust: whether objects of others may come from pickles.
+    """
+    try:
+        yield
+    except (CommandError, ImportError):
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except Exception as error:
+        where = " or what the checkpoint has pickled" if trust else ""
+        raise CommandError(
+            f"{what} failed: {one_line(error)}. Look at its environment{where}: "
+            "ROMMEO_TRACEBACK=1 rommeo ... shows where this comes from."
+        ) from error

@@ -10,13 +10,18 @@ from typing import Any
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.sweep import Sweep
-from rommeo_rllib.commands.train import raise_if_incomplete
+from rommeo_rllib.commands.tables import print_outcomes
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
 from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.experiments.algorithm_sweep import AlgorithmPlan
 from rommeo_rllib.experiments.folders import write_whole
-from rommeo_rllib.experiments.running import quiet_ray, run_trials
-from rommeo_rllib.experiments.sweep_results import Outcome, print_table
+from rommeo_rllib.experiments.ray_session import quiet_ray
+from rommeo_rllib.experiments.running import raise_if_incomplete, run_trials
+from rommeo_rllib.experiments.search_space import alpha_settings
+from rommeo_rllib.experiments.settings import require_different
+from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome
+from rommeo_rllib.experiments.sweeps import SweepRequest
+from rommeo_rllib.experiments.trials import MOST_TRIALS
 from rommeo_rllib.naming import unknown_name_message
 from rommeo_rllib.reporting.sweep_figures import write_pictures
 
@@ -32,7 +37,7 @@ INITIAL = (1.0, 3.0, 10.0, 30.0, 100.0)
 DECAY_STEPS = (50, 125, 250, 500)
 FINAL = 0.1
 SOLVED_ABOVE = 9.0
-_MOST_SEEDS = options.MOST_TRIALS // (len(CONSTANTS) + len(INITIAL) * len(DECAY_STEPS))
+_MOST_SEEDS = MOST_TRIALS // (len(CONSTANTS) + len(INITIAL) * len(DECAY_STEPS))
 
 
 def _before(file: Path) -> dict[str, Any]:
@@ -87,32 +92,26 @@ class AlphaMap:
         console.print(f"Written: {file}", soft_wrap=True)
 
     def _map(self, name: str, surface: str, out: Path, console: Console) -> list[Outcome]:
-        schedules: dict[str, Any] = {
-            "initial": INITIAL,
-            "decay_steps": DECAY_STEPS,
-            "final": (FINAL,),
-        }
-        if name == "any-alpha":
-            # It is for constant values.
-            schedules = {}
-        sweep = Sweep(
+        # "any-alpha" is for constant values.
+        initial = () if name == "any-alpha" else INITIAL
+        alphas = alpha_settings(CONSTANTS, initial, (FINAL,), DECAY_STEPS, ("linear",))
+        request = SweepRequest(
             CONFIGURATIONS[name],
-            alpha=CONSTANTS,
-            **schedules,
+            grids={ALPHA: alphas},
             num_samples=self.seeds,
             success_above=SOLVED_ABOVE,
             judge_by="greedy",
             stop_steps=self.stop_steps,
             set=(f"env_config.surface={surface}",),
         )
-        plan = sweep.plan()
+        plan = AlgorithmPlan(request)
         # Trials of other numbers of seeds or steps are other experiments.
         folder = f"{name}-{surface}-{self.seeds}-seeds-{self.stop_steps}-steps"
         experiment = plan.experiment(str(out / "trials"), folder)
         results = run_trials(experiment, console, resume=True)
         raise_if_incomplete(results, experiment.folder, "the same command")
         outcomes = plan.outcomes(results)
-        print_table(outcomes, console)
+        print_outcomes(outcomes, console)
         constant = [o for o in outcomes if not isinstance(o.alpha, dict)]
         scheduled = [o for o in outcomes if isinstance(o.alpha, dict)]
         title = f"ROMMEO-AC, {name} settings, {surface} surface"
@@ -137,7 +136,7 @@ class AlphaMap:
         ):
             if not given:
                 raise UsageError(f"{option}: which? Allowed: {', '.join(allowed)}.")
-            options.require_different(option, given)
+            require_different(option, given)
             for one in given:
                 if one not in allowed:
                     raise UsageError(unknown_name_message(option, one, list(allowed)))

@@ -12,11 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.evaluate import told
-from rommeo_rllib.commands.train import write_rows
-from rommeo_rllib.errors import UsageError
+from rommeo_rllib.commands.tables import write_rows
+from rommeo_rllib.errors import UsageError, told
 from rommeo_rllib.experiments import configurations
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.reporting.cross_play_figure import plot_cross_play
 from rommeo_rllib.reporting.figures import save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean
@@ -70,8 +69,12 @@ class CrossPlay:
         options.require_counts(self, "episodes")
         options.require_seed(self.seed)
         options.require_writable("--picture", self.picture, ".png")
-        options.require_writable("--picture", self.picture.with_suffix(".svg"))
+        second = self.picture.with_suffix(".svg")
+        options.require_writable("--picture", second)
         options.require_writable("--json", self.json)
+        options.require_different_files(
+            {"--picture": self.picture, "--picture (SVG)": second, "--json": self.json}
+        )
         import_ray_quietly()
         if self.load is not None:
             configurations.run_file(str(self.load))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.train import write_rows
-from rommeo_rllib.errors import CommandError, UsageError, one_line
+from rommeo_rllib.commands.tables import write_rows
+from rommeo_rllib.errors import UsageError, told
 from rommeo_rllib.experiments import configurations
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
+from rommeo_rllib.experiments.settings import apply_settings, split_setting
 from rommeo_rllib.naming import did_you_mean
 from rommeo_rllib.reporting.statistics import bootstrap_mean
 
@@ -89,6 +89,7 @@ class Evaluate:
         options.require_seed(self.seed)
         options.require_writable("--gif", self.gif, ".gif")
         options.require_writable("--json", self.json)
+        options.require_different_files({"--gif": self.gif, "--json": self.json})
         _refuse_what_plays_no_part(self.set)
         opponents = _pairs(self.opponent)
         options.expanded("CHECKPOINT", Path(self.checkpoint))
@@ -109,7 +110,7 @@ class Evaluate:
                     "render_mode": "rgb_array",
                     **stage.config.env_config,
                 }
-            configurations.apply_settings(stage.config, self.set)
+            apply_settings(stage.config, self.set)
             configurations.validate_game(stage.config)
             if self.gif is not None:
                 # First: whether there is a picture shows before the long part.
@@ -129,34 +130,12 @@ class Evaluate:
 
 def _refuse_what_plays_no_part(settings: tuple[str, ...]) -> None:
     for setting in settings:
-        key = configurations.split_setting("--set", setting)[0].split(".")[0]
+        key = split_setting("--set", setting)[0].split(".")[0]
         if key not in _PLAYED_BY:
             raise UsageError(
                 f"--set {setting}: {key} has no effect on a game that is played without training."
                 f"{did_you_mean(key, _PLAYED_BY)} Allowed: {', '.join(_PLAYED_BY)}."
             )
-
-
-@contextmanager
-def told(what: str, trust: bool) -> Iterator[None]:
-    """Within it what files and other people's code raise is told in a sentence.
-
-    Args:
-        what: what is done within it, for the message.
-        trust: whether objects of others may come from pickles.
-    """
-    try:
-        yield
-    except (CommandError, ImportError):
-        raise
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    except Exception as error:
-        where = " or what the checkpoint has pickled" if trust else ""
-        raise CommandError(
-            f"{what} failed: {one_line(error)}. Look at its environment{where}: "
-            "ROMMEO_TRACEBACK=1 rommeo ... shows where this comes from."
-        ) from error
 
 
 def write_gif(match: Match, file: Path) -> None:

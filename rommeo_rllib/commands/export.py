@@ -11,9 +11,8 @@ import tyro
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.evaluate import told
-from rommeo_rllib.errors import UsageError
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.errors import UsageError, told
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.naming import shown
 
 
@@ -67,8 +66,9 @@ class Export:
             options.require_writable(f"--{option}", getattr(self, option))
         if self.bundle is not None:
             options.require_writable_folder("--bundle", self.bundle)
-        given = [file.expanduser().resolve() for file in (*files, self.bundle) if file is not None]
-        options.require_different("The command", [str(file) for file in given])
+        options.require_different_files(
+            {f"--{name}": getattr(self, name) for name in ("program", "onnx", "weights", "bundle")}
+        )
         options.expanded("CHECKPOINT", Path(self.checkpoint))
         import_ray_quietly()
         # torch misses torchvision, which no policy needs, in a line for each of its operators.

@@ -7,37 +7,31 @@ import json
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 import rommeo_rllib
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.train import (
-    fixed_of,
-    raise_if_incomplete,
-    replicas_to_use,
-    trials_of_seeds,
-)
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.about import About
-from rommeo_rllib.experiments.running import ENV_STEPS, Experiment, quiet_ray, run_trials
-from rommeo_rllib.experiments.trials import Results
+from rommeo_rllib.experiments.configurations import fixed_of
+from rommeo_rllib.experiments.ray_session import quiet_ray
+from rommeo_rllib.experiments.running import Experiment, raise_if_incomplete, run_trials
+from rommeo_rllib.experiments.seed_runs import seed_runs
+from rommeo_rllib.experiments.seeds import replicas_to_use, trials_of_seeds
+from rommeo_rllib.experiments.settings import require_different
+from rommeo_rllib.experiments.trials import ENV_STEPS, MOST_TRIALS, Results
 from rommeo_rllib.naming import unknown_name_message
 from rommeo_rllib.registry import REGISTRY
-
-if TYPE_CHECKING:
-    from rommeo_rllib.reporting.figure_2 import Runs
+from rommeo_rllib.reporting import figure_2
+from rommeo_rllib.reporting.figure_2 import OURS, THRESHOLD, Runs
 
 ALGORITHMS = tuple(name for name, entry in REGISTRY.items() if entry.in_figure_2)
 GAME = "max_of_two_quadratics"
-OURS = "ROMMEO-AC"
-
-THRESHOLD = 9.0
-"""A return per play above this is the global optimum's."""
 
 
 @dataclass
@@ -77,13 +71,13 @@ class Figure2:
                 console.print(f"{name}, {self.surface} surface ...")
                 grid = self._train(name, out / "trials" / self.surface, console)
                 results.append(grid)
-                runs[name] = self._runs(grid)
+                runs[name] = seed_runs(grid)
         self._report({name: found for name, found in runs.items() if found}, out, console)
         for grid in results:
             raise_if_incomplete(grid, str(out / "trials"), "the same command")
 
     def _check(self) -> None:
-        options.require_counts(self, "seeds", most=options.MOST_TRIALS)
+        options.require_counts(self, "seeds", most=MOST_TRIALS)
         options.require_counts(self, "episodes")
         options.require_seed(self.seed, self.seeds)
         if self.surface not in SURFACES:
@@ -91,7 +85,7 @@ class Figure2:
         options.require_writable_folder("--out", self.out)
         if not self.algorithms:
             raise UsageError(f"--algorithms: which? Allowed: {', '.join(ALGORITHMS)}.")
-        options.require_different("--algorithms", self.algorithms)
+        require_different("--algorithms", self.algorithms)
         for name in self.algorithms:
             if name not in ALGORITHMS:
                 raise UsageError(unknown_name_message("algorithm", name, ALGORITHMS))
@@ -121,14 +115,7 @@ class Figure2:
         )
         return run_trials(experiment, console, resume=True)
 
-    def _runs(self, results: Results) -> Runs:
-        from rommeo_rllib.experiments.seed_runs import seed_runs
-
-        return seed_runs(results)
-
     def _report(self, runs: dict[str, Runs], out: Path, console: Console) -> None:
-        from rommeo_rllib.reporting import figure_2 as figure_2_report
-
         config = configurations.load(configuration_name(OURS)).config
         config.env_config = {**config.env_config, "surface": self.surface}
         plays = plays_per_episode(config)
@@ -140,7 +127,7 @@ class Figure2:
             "surface": self.surface,
             "episodes": self.episodes,
             "plays_per_episode": plays,
-            **figure_2_report.table(in_episodes),
+            **figure_2.table(in_episodes),
             "command": f"rommeo reproduce figure-2 --seeds {self.seeds} --surface {self.surface} "
             f"--episodes {self.episodes} --seed {self.seed} "
             f"--algorithms {' '.join(self.algorithms)}",
@@ -149,14 +136,14 @@ class Figure2:
                 "python": platform.python_version(),
             },
         }
-        pictures = figure_2_report.draw(in_episodes, config, self.surface, out)
+        pictures = figure_2.draw(in_episodes, config, self.surface, out)
         file = out / "figure-2.json"
         file.write_text(json.dumps(report, indent=1) + "\n")
         table = Table(title=f"{self.seeds} seeds, {self.surface} surface [95 % intervals]")
         for heading in ("algorithm", "global optimum", "local optimum", "return", "above 9 from"):
             table.add_column(heading)
         for name, entry in report["algorithms"].items():
-            table.add_row(name, *figure_2_report.cells(entry))
+            table.add_row(name, *figure_2.cells(entry))
         console.print(table)
         for path in [*pictures, file]:
             console.print(f"Written: {path}", soft_wrap=True)

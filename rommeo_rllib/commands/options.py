@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
 from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.errors import UsageError
+from rommeo_rllib.experiments.folders import is_file
 from rommeo_rllib.naming import shown
 
 Configuration: TypeAlias = Annotated[
@@ -68,14 +69,9 @@ Changes: TypeAlias = Annotated[
     tyro.conf.arg(metavar="KEY=VALUE", help_behavior_hint="(default: none)"),
 ]
 
-MOST_SEEDS = 100_000
-"""Of one setting: far more than anybody trains, and few enough to be listed."""
 _GREATEST_SEED = 2**32 - 1  # Environments take no greater one.
 _GREATEST_COUNT = 10**12  # Steps and episodes of many years.
 _MOST_BYTES_IN_A_NAME = 255
-
-MOST_TRIALS = 100_000
-"""Of an experiment: each is a process's work and a folder."""
 
 
 def require_counts(command: object, *fields: str, most: int = _GREATEST_COUNT) -> None:
@@ -99,13 +95,6 @@ def require_seed(seed: int, number: int = 1) -> None:
     """Raises a UsageError unless `--seed` and those that count up from it are seeds."""
     if not 0 <= seed <= _GREATEST_SEED - number + 1:
         raise UsageError(f"--seed {shown(seed)}: allowed: 0 to {_GREATEST_SEED - number + 1}.")
-
-
-def require_different(option: str, values: Sequence[Any]) -> None:
-    """Raises a UsageError if a value is given twice."""
-    for number, value in enumerate(values):
-        if value in values[:number]:
-            raise UsageError(f"{option} names {shown(value)} twice; allowed: each value once.")
 
 
 def require_folder_name(name: str | None) -> None:
@@ -161,6 +150,24 @@ def require_writable_folder(option: str, folder: Path) -> None:
     require_writable(option, folder / "x")
 
 
+def require_different_files(files: Mapping[str, Path | None]) -> None:
+    """Raises a UsageError if two options name the same file, which the second would replace.
+
+    Args:
+        files: what is to be written, by option; None where an option is not given.
+    """
+    known: dict[Path, str] = {}
+    for option, file in files.items():
+        if file is None:
+            continue
+        path = expanded(option, file).resolve()
+        if path in known:
+            raise UsageError(
+                f"{option} {file}: {known[path]} writes to this file, too; give another one."
+            )
+        known[path] = option
+
+
 def expanded(option: str, path: Path) -> Path:
     """A path with the user's home in place of "~"; raises a UsageError if there can be no such."""
     try:
@@ -171,22 +178,6 @@ def expanded(option: str, path: Path) -> Path:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{option} {shown(str(path))}: {reason}; give another place.") from error
     return found
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; there is none of a name that no file can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Whether there is such a folder; there is none of a name that no folder can have."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _nearest_folder(path: Path) -> Path:

@@ -7,17 +7,19 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.train import reason
-from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.errors import CommandError, UsageError, reason
+from rommeo_rllib.experiments import results
 from rommeo_rllib.experiments.credentials import without_credentials
 from rommeo_rllib.experiments.folders import write_whole
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
+from rommeo_rllib.experiments.results import Experiment
+from rommeo_rllib.reporting import report_page
 from rommeo_rllib.reporting.marl_eval import Run, to_marl_eval
+from rommeo_rllib.reporting.report_scores import Judgement
 
 _SENSELESS = (
     ArithmeticError,
@@ -29,10 +31,6 @@ _SENSELESS = (
     ValueError,
 )
 """What numbers and names that do not go together may raise."""
-
-if TYPE_CHECKING:
-    from rommeo_rllib.experiments.results import Experiment
-    from rommeo_rllib.reporting.report_scores import Judgement
 
 
 @dataclass
@@ -70,14 +68,12 @@ class Report:
         options.require_finite(self, "success_above")
         options.require_writable("--out", self.out)
         options.require_writable("--marl-eval", self.marl_eval)
+        options.require_different_files({"--out": self.out, "--marl-eval": self.marl_eval})
         import_ray_quietly()
-        from rommeo_rllib.experiments.results import read_experiments
-        from rommeo_rllib.reporting.report_page import report_page
-
         try:
-            experiments = read_experiments(self.results)
+            experiments = results.read_experiments(self.results)
             judgement = self._judgement(experiments)
-            page = report_page(experiments, judgement, self._command(), self.title)
+            page = report_page.report_page(experiments, judgement, self._command(), self.title)
         except _SENSELESS as error:
             raise CommandError(
                 f"{', '.join(map(str, self.results))}: these results cannot be understood; they "
@@ -94,8 +90,6 @@ class Report:
 
     def _judgement(self, experiments: Sequence[Experiment]) -> Judgement:
         """What the options say, else what all experiments were told alike."""
-        from rommeo_rllib.reporting.report_scores import Judgement
-
         abouts = [experiment.about for experiment in experiments]
         thresholds = {about.success_above if about else None for about in abouts}
         told = {about.judge_by if about else "sampled" for about in abouts}

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal
 
 from rich.console import Console
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.commands.train import (
-    default_name,
-    pictures_folder,
-    raise_if_incomplete,
-    require_name,
-    require_no_seed,
-    resolved,
-    write_rows,
-)
+from rommeo_rllib.commands.storage import default_name, pictures_folder, require_name, resolved
+from rommeo_rllib.commands.tables import print_outcomes, write_rows
 from rommeo_rllib.errors import UsageError
-from rommeo_rllib.experiments import configurations, search_space, searching
-from rommeo_rllib.experiments.about import About
-from rommeo_rllib.experiments.resuming import POINTS
+from rommeo_rllib.experiments import configurations, search_space
+from rommeo_rllib.experiments.algorithm_sweep import AlgorithmPlan
+from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.running import (
     Experiment,
-    Search,
-    quiet_ray,
+    raise_if_incomplete,
     require_agreement,
     run_trials,
 )
-from rommeo_rllib.experiments.search_space import Distribution, Setting
-from rommeo_rllib.experiments.searching import Clock
-from rommeo_rllib.experiments.sweep_plans import AlgorithmPlan, SweepPlan, TabularPlan
-from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome, print_table
-from rommeo_rllib.naming import shown
+from rommeo_rllib.experiments.search_space import Distribution
+from rommeo_rllib.experiments.settings import require_different, require_no_seed
+from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome
+from rommeo_rllib.experiments.sweeps import SweepPlan, SweepRequest
+from rommeo_rllib.experiments.tabular_sweep import TabularPlan
+from rommeo_rllib.experiments.trials import MOST_TRIALS
+from rommeo_rllib.reporting.sweep_figures import write_pictures
 from rommeo_rllib.schedules import make_alpha
 
 _POINTS = 20
@@ -163,16 +156,16 @@ class Sweep:
 
     def plan(self) -> SweepPlan:
         """What is to run; raises a UsageError for options that do not fit."""
-        grids, search = self._read()
+        request = self.request()
         module = configurations.import_file(self.configuration)
         if configurations.is_tabular(module):
-            return TabularPlan(self, module, grids, search)
-        return AlgorithmPlan(self, grids, search)
+            return TabularPlan(request, module)
+        return AlgorithmPlan(request)
 
-    def _read(self) -> tuple[dict[str, list[Any]], dict[str, Distribution]]:
-        """What to combine and what to draw from; raises a UsageError for what cannot be."""
+    def request(self) -> SweepRequest:
+        """What is asked for; raises a UsageError for options that do not go together."""
         self._require_whole_schedules()
-        options.require_counts(self, "num_samples", "points", "replicas", most=options.MOST_TRIALS)
+        options.require_counts(self, "num_samples", "points", "replicas", most=MOST_TRIALS)
         options.require_counts(self, "stop_steps", "perturb_every")
         options.require_seed(self.seed, self.num_samples)
         options.require_finite(self, "success_above")
@@ -208,11 +201,13 @@ class Sweep:
         options.require_writable("--json", self.json)
         if self.extend and self.method == "pbt":
             raise UsageError("--extend: --method pbt has a population that cannot grow.")
-        return grids, search
+        asked = {one.name for one in dataclasses.fields(SweepRequest)} - {"grids", "search"}
+        same = {name: getattr(self, name) for name in asked}
+        return SweepRequest(grids=grids, search=search, **same)
 
     def _require_whole_schedules(self) -> None:
         for option in ("alpha", "initial", "decay_steps", "final", "kind"):
-            options.require_different(f"--{option.replace('_', '-')}", getattr(self, option))
+            require_different(f"--{option.replace('_', '-')}", getattr(self, option))
         if bool(self.initial) != bool(self.decay_steps):
             given, missing = ("--initial", "--decay-steps")
             if self.decay_steps:
@@ -241,71 +236,14 @@ class Sweep:
                         f"--set {setting} has no effect, since {key} is swept: leave it out."
                     )
 
-    def settings(
-        self, grids: Mapping[str, list[Any]], search: Mapping[str, Distribution]
-    ) -> list[Setting]:
-        """What is tried, where that is known before anything has run."""
-        each = math.prod(map(len, grids.values()))
-        seeds = 1 if self.method == "pbt" else self.num_samples
-        trials = each * (self.points if search else 1) * seeds
-        if trials > options.MOST_TRIALS:
-            raise UsageError(
-                f"This sweep has {shown(trials)} settings and seeds; allowed: at most "
-                f"{options.MOST_TRIALS}."
-            )
-        points = search_space.drawn(search, self.points, self.seed) if search else [{}]
-        return [one | point for point in points for one in search_space.combined(grids)]
-
-    @property
-    def needs_metric(self) -> bool:
-        """Whether something is decided by the metric, or it was asked for."""
-        return self.metric is not None or self.method != "random" or self.asha
-
-    def scheduler(self, metric: str, clock: Clock, search: Mapping[str, Distribution]) -> Any:
-        """Tune's scheduler for the chosen method, or None."""
-        if self.method == "pbt":
-            return searching.population_based_training(metric, clock, search, self.perturb_every)
-        return searching.asha(metric, clock) if self.asha else None
-
-    def searcher(self, metric: str, search: Mapping[str, Distribution]) -> Search | None:
-        """What chooses points while trials run, or None."""
-        if self.method != "optuna":
-            return None
-        searching.require_optuna()
-        space = {path: distribution.domain() for path, distribution in search.items()}
-        begin = partial(searching.optuna_search, metric, self.seed, space)
-        return Search(self.points, tuple(search), begin)
-
-    def fixed(self, search: Mapping[str, Distribution]) -> dict[str, Any]:
-        """What a resumed sweep must ask for again, besides what its trials have in common."""
-        fixed: dict[str, Any] = {"method": self.method, "asha": self.asha}
-        if self.method != "random" or self.asha:
-            fixed |= {"metric": self.metric, "perturb_every": self.perturb_every}
-        if self.method != "random":
-            fixed |= {"search": {path: [d.name, *d.arguments] for path, d in search.items()}}
-            fixed |= {"seed": self.seed}
-        if self.method == "optuna":
-            fixed |= {POINTS: self.points, "seeds": self.num_samples}
-        return fixed
-
-    def about(self) -> About:
-        """What is written down beside the results."""
-        # A point that is chosen while others run has seeds of its own.
-        first_seed = self.seed if self.method == "random" else None
-        return About(
-            self.configuration, first_seed, self.num_samples, self.success_above, self.judge_by
-        )
-
     def _report(
         self, outcomes: list[Outcome], experiment: Experiment, console: Console, *, is_partial: bool
     ) -> None:
-        from rommeo_rllib.reporting.sweep_figures import write_pictures
-
         if is_partial:
             console.print("Partial: of trials that have not ended, or failed, nothing is counted.")
         if not outcomes:
             return
-        print_table(outcomes, console)
+        print_outcomes(outcomes, console)
         if self.json is not None:
             write_rows(self.json, [outcome.row() for outcome in outcomes])
         folder = pictures_folder(experiment.storage, experiment.name)

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
-import json
-import math
-import re
-from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from rommeo_rllib.commands import options
-from rommeo_rllib.errors import CommandError, Interrupted, UsageError
+from rommeo_rllib.commands.storage import default_name, pictures_folder, require_name, resolved
+from rommeo_rllib.commands.tables import write_rows
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.about import About
-from rommeo_rllib.experiments.configurations import Configuration
-from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.configurations import Configuration, fixed_of, require_end
+from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.running import (
-    ENV_STEPS,
     Experiment,
-    quiet_ray,
+    raise_if_incomplete,
     require_agreement,
     run_trials,
 )
-from rommeo_rllib.experiments.trials import Results, Trial, TrialResult
+from rommeo_rllib.experiments.seed_runs import SeedRun, seed_runs
+from rommeo_rllib.experiments.seeds import replicas_to_use, trials_of_seeds
+from rommeo_rllib.experiments.settings import apply_settings, require_no_seed
+from rommeo_rllib.experiments.trials import ENV_STEPS, MOST_TRIALS, Results, TrialResult
+from rommeo_rllib.reporting import train_figures
 
-if TYPE_CHECKING:
-    from rommeo_rllib.experiments.seed_runs import SeedRun
-
-_MOST_REPLICAS = 64
 _MOST_ROWS_SHOWN = 40
-_MOST_OF_A_REPORT, _MOST_OF_A_LINE = 1 << 16, 500
-_LOCAL = "file://"
-_LONGEST_NAME = 50  # Characters, of up to four bytes.
 
 
 @dataclass
@@ -92,7 +83,7 @@ class Train:
 
     def run(self, console: Console) -> None:
         """Trains, then reports."""
-        options.require_counts(self, "num_samples", "replicas", most=options.MOST_TRIALS)
+        options.require_counts(self, "num_samples", "replicas", most=MOST_TRIALS)
         options.require_counts(self, "stop_steps")
         options.require_seed(self.seed, self.num_samples)
         require_name(self)
@@ -129,17 +120,13 @@ class Train:
         name: str,
         console: Console,
     ) -> None:
-        from rommeo_rllib.experiments.seed_runs import seed_runs
-        from rommeo_rllib.reporting.train_figures import write_pictures
-
         runs = seed_runs(results)
         if runs:
             _print_table(runs, console)
             if self.json is not None:
                 write_rows(self.json, [run.row() for run in runs])
-            folder = pictures_folder(storage, name)
-            pictures = write_pictures(runs, configuration.config, configuration.name, folder)
-            for path in pictures:
+            folder, trained = pictures_folder(storage, name), configuration
+            for path in train_figures.write_pictures(runs, trained.config, trained.name, folder):
                 console.print(f"Picture: {path}", soft_wrap=True)
         for result in results.unfinished:
             console.print(_unfinished(result), soft_wrap=True, markup=False)
@@ -154,7 +141,7 @@ class Train:
             )
         config.metrics_num_episodes_for_smoothing = 3
         require_no_seed(self.set, "--set")
-        configurations.apply_settings(config, self.set)
+        apply_settings(config, self.set)
         if self.stop_steps is not None:
             configuration.stop[ENV_STEPS] = self.stop_steps
         self._set_replicas(config)
@@ -171,117 +158,6 @@ class Train:
                 "together; allowed: 1."
             )
         config.training(replicas=self.replicas)
-
-
-def require_no_seed(settings: Iterable[str], option: str, *others: str) -> None:
-    """Raises a UsageError for a key that options say, of which a setting would have no effect.
-
-    Args:
-        settings: what was set, "key=value" each.
-        option: by which.
-        others: further keys that options say, as "key: its option".
-    """
-    said = {"seed": "--seed", **dict(one.split(": ") for one in others)}
-    for setting in settings:
-        key = setting.partition("=")[0].split(".")[0]
-        if key in said:
-            raise UsageError(f"{option} {setting}: this has no effect; give {said[key]}.")
-
-
-def require_end(stop: Mapping[str, Any]) -> None:
-    """Raises a UsageError if nothing would end a trial."""
-    if not stop:
-        raise UsageError("`stop` is empty, and a trial would never end; give --stop-steps.")
-
-
-def can_be_replicated(config: Any) -> bool:
-    """Whether seeds can be computed together, as replicas of one trial."""
-    from rommeo_rllib.joint_action.config import JointActionConfig
-    from rommeo_rllib.joint_action.sampling.fast_path_conditions import samples_plainly
-
-    return (
-        isinstance(config, JointActionConfig)
-        and samples_plainly(config)
-        and config.replicas == 1
-        and not config.num_env_runners
-        and not config.num_learners
-    )
-
-
-def replicas_to_use(config: Any, num_seeds: int) -> int:
-    """As many as keep all CPUs busy, where seeds can be computed together at all."""
-    import ray
-
-    if not can_be_replicated(config):
-        return getattr(config, "replicas", 1)
-    cpus = int(ray.cluster_resources().get("CPU", 1))
-    return min(math.ceil(num_seeds / cpus), _MOST_REPLICAS)
-
-
-def trials_of_seeds(
-    setting: Mapping[str, Any], first: int, count: int, replicas: int
-) -> list[Trial]:
-    """Trials of `replicas` seeds each; the last one may compute more than are asked for."""
-    end = first + count
-    return [
-        Trial(dict(setting), seed, replicas, min(replicas, end - seed))
-        for seed in range(first, end, replicas)
-    ]
-
-
-def fixed_of(config: Any, stop: Mapping[str, Any], swept: Collection[str] = ()) -> dict[str, Any]:
-    """What a resumed command must ask for again: the algorithm, its settings, when to stop.
-
-    Args:
-        config: the configuration.
-        stop: when to stop.
-        swept: keys whose values are trials'.
-    """
-    own = ("seed", "replicas", *swept)
-    settings = {k: v for k, v in configurations.settings_of(config).items() if k not in own}
-    return {"algorithm": config.algo_class.__name__, "settings": settings, "stop": dict(stop)}
-
-
-def resolved(storage: str) -> str:
-    """The storage as Tune wants it: an absolute path or a URI.
-
-    Raises:
-        UsageError: if nothing can be written there.
-    """
-    if "://" in storage:
-        Folder(storage)
-        if storage.startswith(_LOCAL):
-            options.require_writable_folder("--storage", Path(storage.removeprefix(_LOCAL)))
-        return storage.rstrip("/")
-    path = options.expanded("--storage", Path(storage)).resolve()
-    options.require_writable_folder("--storage", path)
-    return str(path)
-
-
-def default_name(configuration: str, storage: str) -> str:
-    """A folder's name for an experiment, from what is run and when; none that is there already."""
-    stamp = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    # A file's path may be longer than a folder's name can be.
-    name = f"{configuration.replace('/', '-').strip('-.')[-_LONGEST_NAME:].strip('-.')}_{stamp}"
-    taken = (f"{name}_{number}" for number in itertools.count(2))
-    while Path(storage, name).exists():
-        name = next(taken)
-    return name
-
-
-def require_name(command: Any) -> None:
-    """Raises a UsageError unless a command that goes on says with what, and by whole numbers."""
-    options.require_folder_name(command.name)
-    for option in ("resume", "extend"):
-        if getattr(command, option) and command.name is None:
-            raise UsageError(f"--{option} needs --name: which experiment?")
-    if command.trust and not (command.resume or command.extend):
-        raise UsageError("--trust has no effect without --resume or --extend: leave it out.")
-    if command.checkpoint_frequency < 0:
-        raise UsageError(
-            f"--checkpoint-frequency {command.checkpoint_frequency}: allowed: 0 (none before the "
-            "end) or more."
-        )
 
 
 def _print_table(runs: list[SeedRun], console: Console) -> None:
@@ -312,57 +188,3 @@ def _unfinished(result: TrialResult) -> str:
     steps = int(result.metrics.get(ENV_STEPS, 0))
     saved = f"checkpoint: {result.checkpoint.path}" if result.checkpoint else "no checkpoint yet"
     return f"{which}: not ended, partial results up to env step {steps}; {saved}."
-
-
-def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes a table as JSON, one object a row."""
-    write_whole(file, json.dumps(rows, indent=2) + "\n")
-
-
-def pictures_folder(storage: str, name: str) -> Path:
-    """Where an experiment's pictures go: beside its results, or here if these are elsewhere."""
-    return Path(storage if "://" not in storage else "results") / name / "figures"
-
-
-def raise_if_incomplete(results: Results, where: str, again: str | None = None) -> None:
-    """Raises an error unless all trials have ended well: it says how many have not, and why.
-
-    Args:
-        results: what there is.
-        where: the experiment's folder.
-        again: the command that goes on with it; None for options.
-
-    Raises:
-        Interrupted: if a signal has ended the run early.
-        CommandError: if trials have failed or are missing.
-    """
-    errors, unfinished = results.errors, results.unfinished
-    total = len(results) + len(unfinished)
-    again = again or f"the same with --name {where.rsplit('/', 1)[-1]} --resume"
-    if results.interrupted is not None:
-        ended = f"{len(results) - len(errors)} of {total} trials in {where} have ended"
-        raise Interrupted(results.interrupted, f"{ended}; {again} goes on.")
-    if errors:
-        raise CommandError(
-            f"{len(errors)} of {total} trials failed; the first: {reason(errors[0])}. Details are "
-            f"in {where}; {again} runs them again."
-        )
-    if unfinished:
-        raise CommandError(
-            f"{len(unfinished)} of {total} trials in {where} have not come to their end; {again} "
-            "goes on with them."
-        )
-
-
-def reason(error: Exception | str) -> str:
-    """What of Ray's long report says what went wrong, in one line."""
-    text = str(error)[-_MOST_OF_A_REPORT:]
-    lines = [line.strip()[:_MOST_OF_A_LINE] for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
-    # Ray's own errors only say that there was one.
-    causes = [line for line in telling if not line.startswith("ray.")] or telling or lines
-    if not causes:
-        return repr(error)
-    # RLlib puts an advice of its own in front of whatever goes wrong in an environment.
-    first, last = causes[0], causes[-1]
-    return last if first == last else f"{last} (cause: {first})"

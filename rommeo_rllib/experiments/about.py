@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rommeo_rllib.commands.options import MOST_SEEDS
 from rommeo_rllib.errors import CommandError
 from rommeo_rllib.experiments.credentials import without_credentials
 from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.trials import MOST_TRIALS
 from rommeo_rllib.file_versions import require_version
 
 ABOUT_FILE = "rommeo-about.json"
@@ -55,7 +55,7 @@ class About:
         return (
             type(self.configuration) is str
             and (first is None or type(first) is int)
-            and (count is None or (type(count) is int and 0 <= count <= MOST_SEEDS))
+            and (count is None or (type(count) is int and 0 <= count <= MOST_TRIALS))
             and (above is None or type(above) in (int, float))
             and self.judge_by in ("sampled", "greedy")
         )

@@ -1,16 +1,13 @@
-"""Finding, loading and changing configurations by name."""
+"""Finds, loads and checks configurations by name."""
 
 from __future__ import annotations
 
-import ast
-import copy
 import importlib
 import importlib.machinery
 import importlib.util
 import pkgutil
 import traceback
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,19 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from rommeo_rllib import tuned_configs
 from rommeo_rllib.checks import is_finite_number
-from rommeo_rllib.commands.options import is_file, is_folder
 from rommeo_rllib.errors import UsageError, one_line
-from rommeo_rllib.experiments.running import ENV_STEPS, import_ray_quietly
-from rommeo_rllib.experiments.trials import as_json
+from rommeo_rllib.experiments.folders import is_file, is_folder
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
+from rommeo_rllib.experiments.trials import ENV_STEPS, as_json
 from rommeo_rllib.naming import did_you_mean, shown
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-
-# What users write on the left is a method's argument; on the right is where RLlib keeps it.
-_ALIASES = {"model_config": "_model_config"}
-# What RLlib itself fills in.
-_RLLIBS_OWN = ("algo_class", "in_evaluation", "simple_optimizer")
 
 
 @dataclass
@@ -134,36 +126,6 @@ def is_tabular(module: ModuleType) -> bool:
     return "learner" in vars(module)
 
 
-def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
-    """Changes `config` by settings of the form `key=value` or `key.inner.key=value`.
-
-    A value is a Python literal (`0.1`, `[64, 64]`, `None`, `{"initial": 20.0}`) or else a string.
-
-    Raises:
-        UsageError: if a setting has another form or names an unknown key.
-    """
-    for setting in settings:
-        path, text = split_setting("--set", setting)
-        inner = path.split(".")[1:]
-        attribute = attribute_of(config, path, f"--set {setting}")
-        current, value = getattr(config, attribute), literal(text)
-        if not inner and not _is_of_kind(value, current):
-            allowed = "True or False" if isinstance(current, bool) else "a number"
-            raise UsageError(f"--set {setting}: allowed: {allowed}, such as {current!r}.")
-        setattr(config, attribute, replaced(current, inner, value, f"--set {setting}"))
-
-
-def _is_of_kind(value: Any, current: Any) -> bool:
-    """Whether a value can stand where a number or a flag does; containers may be schedules."""
-    if isinstance(current, bool):
-        return not isinstance(value, int | float | str) or isinstance(value, bool)
-    if isinstance(current, int | float):
-        # "auto" is a value of several keys that else take numbers.
-        is_scalar = isinstance(value, int | float | complex | str | bytes)
-        return not is_scalar or value == "auto" or is_finite_number(value)
-    return True
-
-
 def validate(config: AlgorithmConfig, settings: Iterable[str] = ()) -> None:
     """Checks a configuration before anything is begun.
 
@@ -254,70 +216,6 @@ def settings_of(config: AlgorithmConfig) -> dict[str, Any]:
     return settings
 
 
-def split_setting(option: str, text: str) -> tuple[str, str]:
-    """(key, value) of `key=value`, not yet read.
-
-    Raises:
-        UsageError: if the text has another form.
-    """
-    path, separator, value = text.partition("=")
-    if not separator or not all(path.split(".")):
-        raise UsageError(f"{option} {text}: expected key=value, for example alpha=0.5.")
-    return path, value
-
-
-def attribute_of(config: AlgorithmConfig, path: str, said: str) -> str:
-    """The attribute of a configuration that holds what `path` leads to.
-
-    Raises:
-        UsageError: if there is none; it names the nearest right key.
-    """
-    key = path.split(".")[0]
-    known = _keys(config)
-    if key not in known:
-        raise UsageError(f"{said}: there is no key {key!r}.{did_you_mean(key, known)}")
-    return _ALIASES.get(key, key)
-
-
-def _keys(config: AlgorithmConfig) -> list[str]:
-    """What may be set: attributes, and properties that keep their value in one."""
-    names = [name for name in vars(config) if name not in _RLLIBS_OWN]
-    properties = (name.removeprefix("_") for name in names if name.startswith("_"))
-    return [
-        *(name for name in names if not name.startswith("_")),
-        *(name for name in properties if getattr(getattr(type(config), name, None), "fset", None)),
-        *_ALIASES,
-    ]
-
-
-def replaced(current: Any, path: list[str], value: Any, said: str) -> Any:
-    """`current` with another value at a path of keys.
-
-    Raises:
-        UsageError: if the path leads into what is no dict; `said` tells what the user has said.
-    """
-    if not path:
-        return value
-    if not isinstance(current, dict):
-        raise UsageError(
-            f"{said}: {path[0]!r} is inside {shown(current)}, which is no dict; give all of it."
-        )
-    changed = copy.deepcopy(current)
-    changed[path[0]] = replaced(changed.get(path[0], {}), path[1:], value, said)
-    return changed
-
-
-def literal(text: str) -> Any:
-    """A Python literal, or else the text itself."""
-    try:
-        # Python warns of literals such as "\d" or "1is".
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
-
-
 def import_file(name_or_file: str) -> ModuleType:
     """The module of a configuration; raises a UsageError if there is none of that name."""
     if name_or_file.endswith(".py"):
@@ -365,3 +263,22 @@ def _imported(load: Callable[[], ModuleType], path: Path) -> ModuleType:
         raise
     except BaseException as error:
         raise UsageError(_told(error, path)) from error
+
+
+def require_end(stop: Mapping[str, Any]) -> None:
+    """Raises a UsageError if nothing would end a trial."""
+    if not stop:
+        raise UsageError("`stop` is empty, and a trial would never end; give --stop-steps.")
+
+
+def fixed_of(config: Any, stop: Mapping[str, Any], swept: Collection[str] = ()) -> dict[str, Any]:
+    """What a resumed command must ask for again: the algorithm, its settings, when to stop.
+
+    Args:
+        config: the configuration.
+        stop: when to stop.
+        swept: keys whose values are trials'.
+    """
+    own = ("seed", "replicas", *swept)
+    settings = {k: v for k, v in settings_of(config).items() if k not in own}
+    return {"algorithm": config.algo_class.__name__, "settings": settings, "stop": dict(stop)}

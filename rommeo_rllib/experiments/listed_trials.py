@@ -8,7 +8,6 @@ Tune, of those trials that have not ended; a trial that has a checkpoint goes on
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import threading
 from collections.abc import Iterable, Sequence
@@ -21,13 +20,13 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.utils.util import SafeFallbackEncoder
 from rich.console import Console
 
-from rommeo_rllib.errors import Terminated
+from rommeo_rllib.errors import reason
 from rommeo_rllib.experiments.folders import Folder, write_whole
-from rommeo_rllib.experiments.search_space import value_at
+from rommeo_rllib.experiments.settings import value_at
+from rommeo_rllib.experiments.signals import STOPPING, raise_interrupt
 from rommeo_rllib.experiments.trials import CONFIG_FILE, ROWS_FILE, Ledger, Trial, as_json
 
 _NUMBER = "__trial__"
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _OF_A_FAILURE = ("error.txt", "error.pkl")
 
 
@@ -113,8 +112,6 @@ class WriteDown(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has failed for good."""
-        from rommeo_rllib.commands.train import reason
-
         known = self._of(trial)
         # Tune appends a failure to those before it.
         text = Path(trial.error_file).read_text(errors="replace") if trial.error_file else ""
@@ -195,13 +192,6 @@ class WriteRows(LoggerCallback):
             self._open.pop(trial).close()
 
 
-def begin_anew(trial: Trial, folder: Folder) -> None:
-    """Forgets what a trial has done, whose results do not go together with its checkpoint."""
-    trial.checkpoint, trial.checkpoint_iteration, trial.now = None, 0, {}
-    if folder.local is not None and trial.folder:
-        shutil.rmtree(folder.local / trial.folder, ignore_errors=True)
-
-
 class CatchSignals(Callback):
     """Has Tune stop at Ctrl-C or SIGTERM, and remembers which it was; a second one ends at once.
 
@@ -227,7 +217,7 @@ class CatchSignals(Callback):
         return self
 
     def __enter__(self) -> CatchSignals:
-        self._before = {number: signal.getsignal(number) for number in _STOPPING}
+        self._before = {number: signal.getsignal(number) for number in STOPPING}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -239,12 +229,12 @@ class CatchSignals(Callback):
         """Tune has set its handler: it is called by ours."""
         if _in_main_thread():
             self._tunes = signal.getsignal(signal.SIGINT)
-            for number in _STOPPING:
+            for number in STOPPING:
                 signal.signal(number, self._catch)
 
     def _catch(self, number: int, frame: Any) -> None:
         if self.caught is not None:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise_interrupt(number)
         self.caught = number
         self._console.print("Stopping ... (once more: at once)")
         self._tunes(number, frame)

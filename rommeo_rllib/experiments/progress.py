@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rommeo_rllib.experiments.running import ENV_STEPS
+from rommeo_rllib.experiments.trials import ENV_STEPS
 
 _SECONDS_BETWEEN_LINES = 10.0
 

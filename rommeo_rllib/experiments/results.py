@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from rommeo_rllib.commands.options import is_folder
-from rommeo_rllib.commands.train import reason
-from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.errors import CommandError, UsageError, reason
 from rommeo_rllib.experiments.about import About, read_about
-from rommeo_rllib.experiments.folders import Folder
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.folders import Folder, is_folder
+from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.experiments.sweep_results import describe, grouped
 from rommeo_rllib.experiments.trials import TRIALS_FILE, Ledger, Trial, has_ended, read_result
 from rommeo_rllib.experiments.tune_results import STATE_FILES, read_trials
 from rommeo_rllib.provenance import PROVENANCE
+from rommeo_rllib.registry import REGISTRY
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # In these trials differ without being different settings.
 _NOT_SETTINGS = ("seed", "replicas", "env", "env_config", "game", "game_settings")
@@ -54,6 +56,8 @@ class Group:
         config: the whole configuration, of one seed.
         runs: the seeds; none of a tabular learner, whose trials report their means alone.
         tabular: a tabular learner's reports, else None.
+        name: what tells it apart from the others of a report.
+        settings: what of its configuration is not its algorithm's default.
     """
 
     algorithm: str
@@ -64,6 +68,7 @@ class Group:
     runs: list[SeedRun]
     tabular: pd.DataFrame | None = None
     name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -224,7 +229,27 @@ def _group(
     settings = config.get("game_settings", config.get("env_config")) or {}
     name = game if isinstance(game, str) else getattr(game, "__name__", str(game))
     task = Task(name, dict(settings))
-    return Group(algorithm, setting, experiment.folder, task, config, runs, tabular)
+    own = _not_defaults(algorithm, config)
+    return Group(algorithm, setting, experiment.folder, task, config, runs, tabular, settings=own)
+
+
+def _not_defaults(algorithm: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    default = _defaults(algorithm)
+    return {
+        key: value
+        for key, value in sorted(plain(config).items())
+        if not key.startswith("__")
+        and key != "seed"
+        and (key not in default or default[key] != value)
+    }
+
+
+@functools.cache
+def _defaults(algorithm: str) -> dict[str, Any]:
+    """What an algorithm of this package sets itself; nothing of another one."""
+    if algorithm not in REGISTRY:
+        return {}
+    return plain(REGISTRY[algorithm].load().get_default_config().to_dict())
 
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:

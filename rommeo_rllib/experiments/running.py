@@ -1,109 +1,35 @@
-"""Runs trials with Ray Tune, shows how far they are, and keeps Ray's own noise down."""
+"""Runs an experiment's trials with Ray Tune, and shows how far they are."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
-import socket
-import warnings
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
 from rich.console import Console
 
-from rommeo_rllib.errors import CommandError, UsageError, one_line
+from rommeo_rllib.errors import CommandError, Interrupted, UsageError, one_line, reason
 from rommeo_rllib.experiments.about import About, write_about
 from rommeo_rllib.experiments.folders import Folder
 from rommeo_rllib.experiments.ownership import require_own_files
 from rommeo_rllib.experiments.resuming import agreed, known
-from rommeo_rllib.experiments.signals import end_at_once, handled_by, held_back, out_of_reach
-from rommeo_rllib.experiments.trials import Ledger, Results, Trial, as_json, has_ended, read_result
-
-ENV_STEPS = "num_env_steps_sampled_lifetime"
+from rommeo_rllib.experiments.trials import (
+    ENV_STEPS,
+    Ledger,
+    Results,
+    Trial,
+    as_json,
+    has_ended,
+    read_result,
+)
 
 # Processes and nodes are lost now and then; a trial that fails more often has a fault of its own.
 _MAX_FAILURES = 2
-
-_SECONDS_TO_ANSWER = 10.0
-
-_QUIET_WORKER = {"PYTHONWARNINGS": "ignore", "RAY_DEDUP_LOGS": "1"}
-
-
-def import_ray_quietly() -> None:
-    """Imports RLlib so that Ray keeps its notices and warnings to itself."""
-    # Before Ray is imported: its new output engine and usage notice print on import.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    warnings.filterwarnings("ignore")
-    # Nothing has begun, and an exception would be lost in some module that is being imported.
-    with handled_by(end_at_once):
-        import ray.rllib  # noqa: F401
-
-    for name in ("ray", "ray.rllib", "ray.train", "ray.data", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-@contextmanager
-def quiet_ray() -> Iterator[None]:
-    """A Ray session: the cluster's if RAY_ADDRESS names one, else this machine's, shut down after.
-
-    One that is running already is used and left as it is.
-    """
-    import_ray_quietly()
-    import ray
-
-    started_here = not ray.is_initialized()
-    try:
-        if started_here:
-            _start_ray()
-        yield
-    finally:
-        if started_here:
-            out_of_reach(ray.shutdown)
-
-
-def _start_ray() -> None:
-    import ray
-
-    address = os.environ.get("RAY_ADDRESS", "")
-    _require_listener(address)
-    # In the main thread Ray handles SIGTERM by an exit in the midst of its start.
-    with held_back(), patch.object(ray._private.utils, "set_sigterm_handler"):
-        try:
-            ray.init(
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": _QUIET_WORKER},
-            )
-        except Exception as error:
-            where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-            raise CommandError(
-                f"Ray cannot be started or reached {where}: {one_line(error)}. Allowed: the "
-                "address of a running cluster, or none, with memory and /tmp left for Ray."
-            ) from error
-
-
-def _require_listener(address: str) -> None:
-    """Raises a CommandError if nobody listens at the address of a cluster.
-
-    Ray would try for many minutes, deaf to signals.
-    """
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not host or not port.isdecimal():
-        return  # "auto" and the like, or something that Ray refuses at once.
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise CommandError(
-            f"Nobody answers at RAY_ADDRESS={address} ({one_line(error)}); allowed: the address of "
-            "a running cluster, or none to start Ray on this machine."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -282,8 +208,6 @@ def results_of(
 
 def _to_run(experiment: Experiment, ledger: Ledger, folder: Folder) -> list[Trial]:
     """Those trials that have not ended, made ready to go on or to begin anew."""
-    from rommeo_rllib.experiments.listed_trials import begin_anew
-
     to_run = []
     for trial in ledger.trials:
         result = read_result(trial, folder)
@@ -292,14 +216,21 @@ def _to_run(experiment: Experiment, ledger: Ledger, folder: Folder) -> list[Tria
         to_run.append(trial)
         iterations = [row.get("training_iteration") for row in result.rows]
         if trial.checkpoint_iteration not in iterations or folder.local is None:
-            begin_anew(trial, folder)
+            _begin_anew(trial, folder)
     if experiment.search is not None:
         # The search chooses other points in their place.
         for trial in to_run:
-            begin_anew(trial, folder)
+            _begin_anew(trial, folder)
             ledger.trials.remove(trial)
         to_run = []
     return to_run
+
+
+def _begin_anew(trial: Trial, folder: Folder) -> None:
+    """Forgets what a trial has done, whose results do not go together with its checkpoint."""
+    trial.checkpoint, trial.checkpoint_iteration, trial.now = None, 0, {}
+    if folder.local is not None and trial.folder:
+        shutil.rmtree(folder.local / trial.folder, ignore_errors=True)
 
 
 def _fit(
@@ -440,8 +371,7 @@ def _first_cause(error: BaseException) -> BaseException:
     first = seen[-1]
     if isinstance(first, CommandError | OSError) or not isinstance(first, Exception):
         return first
-    said = " ".join(str(first).split()) or "no reason is given"
-    return CommandError(f"Ray Tune could not run the trials: {type(first).__name__}: {said}")
+    return CommandError(f"Ray Tune could not run the trials: {one_line(first)}")
 
 
 class _OneLine(logging.Handler):
@@ -455,3 +385,33 @@ class _OneLine(logging.Handler):
         reason = f" ({one_line(error)})" if error is not None else ""
         errors = Console(stderr=True)
         errors.print(f"Ray Tune: {said}{reason}", markup=False, highlight=False, soft_wrap=True)
+
+
+def raise_if_incomplete(results: Results, where: str, again: str | None = None) -> None:
+    """Raises an error unless all trials have ended well: it says how many have not, and why.
+
+    Args:
+        results: what there is.
+        where: the experiment's folder.
+        again: the command that goes on with it; None for options.
+
+    Raises:
+        Interrupted: if a signal has ended the run early.
+        CommandError: if trials have failed or are missing.
+    """
+    errors, unfinished = results.errors, results.unfinished
+    total = len(results) + len(unfinished)
+    again = again or f"the same with --name {where.rsplit('/', 1)[-1]} --resume"
+    if results.interrupted is not None:
+        ended = f"{len(results) - len(errors)} of {total} trials in {where} have ended"
+        raise Interrupted(results.interrupted, f"{ended}; {again} goes on.")
+    if errors:
+        raise CommandError(
+            f"{len(errors)} of {total} trials failed; the first: {reason(errors[0])}. Details are "
+            f"in {where}; {again} runs them again."
+        )
+    if unfinished:
+        raise CommandError(
+            f"{len(unfinished)} of {total} trials in {where} have not come to their end; {again} "
+            "goes on with them."
+        )

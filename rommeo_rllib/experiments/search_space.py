@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 
 from rommeo_rllib.checks import is_finite_number
-from rommeo_rllib.commands.options import require_different
 from rommeo_rllib.errors import UsageError
-from rommeo_rllib.experiments.configurations import literal, replaced, split_setting
+from rommeo_rllib.experiments.settings import Setting, literal, require_different, split_setting
 from rommeo_rllib.naming import shown, unknown_name_message
-
-Setting = dict[str, Any]
-"""Values by the path of their key, such as "alpha.initial"."""
 
 
 @dataclass(frozen=True)
@@ -183,25 +179,3 @@ def drawn(search: Mapping[str, Distribution], count: int, seed: int) -> list[Set
         {key: domain.sample(random_state=random) for key, domain in domains.items()}
         for _ in range(count)
     ]
-
-
-def changed(current: Mapping[str, Any], setting: Mapping[str, Any]) -> dict[str, Any]:
-    """`current` with the setting's values in place.
-
-    Raises:
-        UsageError: if a path leads into what is no dict.
-    """
-    result = dict(current)
-    # Whole keys first, then what is inside them.
-    for path in sorted(setting, key=lambda path: path.count(".")):
-        key, *inner = path.split(".")
-        result[key] = replaced(result[key], inner, setting[path], path)
-    return result
-
-
-def value_at(config: Mapping[str, Any], path: str) -> Any:
-    """The value at "alpha.initial" of a trial's configuration."""
-    value: Any = config
-    for key in path.split("."):
-        value = value[key]
-    return value

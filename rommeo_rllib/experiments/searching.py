@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rommeo_rllib.errors import UsageError
-from rommeo_rllib.experiments.search_space import Distribution, changed, value_at
+from rommeo_rllib.experiments.search_space import Distribution
+from rommeo_rllib.experiments.settings import changed, value_at
 
 # Shares of a trial's length: when ASHA first compares, and how often PBT does.
 _FIRST_RUNG, _PERTURBATIONS = 1 / 9, 8

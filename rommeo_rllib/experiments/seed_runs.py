@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from rommeo_rllib.errors import CommandError
-from rommeo_rllib.experiments.running import ENV_STEPS
-from rommeo_rllib.experiments.trials import TrialResult
+from rommeo_rllib.experiments.trials import ENV_STEPS, TrialResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AGENT_RETURNS = "{}env_runners/agent_episode_returns_mean/"
 _RETURN = "{}env_runners/{}episode_return_mean"
@@ -162,6 +163,8 @@ def _metrics(frame: pd.DataFrame, replica: int, replicas: int) -> dict[str, np.n
 
 def _of_replica(column: pd.Series, replica: int, replicas: int) -> np.ndarray:
     if replicas == 1:
+        import pandas as pd
+
         return pd.to_numeric(column, errors="coerce").to_numpy()
     picked = [value[replica] if isinstance(value, list) else np.nan for value in column]
     return np.array(picked, float)

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from rommeo_rllib.experiments.seed_runs import seed_runs
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
 
 if TYPE_CHECKING:
@@ -110,30 +108,11 @@ def grouped(
     apart: bool = False,
 ) -> list[tuple[Mapping[str, Any], list[SeedRun]]]:
     """The seeds of each setting, in the order of trials; arguments as for `outcomes_of`."""
-    from rommeo_rllib.experiments.seed_runs import seed_runs
-
     trials: dict[Any, list[Any]] = {}
     for index, result in enumerate(result for result in results if result.error is None):
         key = index if apart else json.dumps(setting_of(result), sort_keys=True, default=repr)
         trials.setdefault(key, []).append(result)
     return [(setting_of(group[0]), seed_runs(group)) for group in trials.values()]
-
-
-def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Prints a line for each setting, best first."""
-    table = Table(title="Settings, best first (95 % intervals)")
-    for heading in ("setting", "seeds", "success", "return per play"):
-        table.add_column(heading, justify="left" if heading == "setting" else "right")
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.goodness, reverse=True):
-        mean = outcome.mean
-        known = not math.isnan(mean.low)
-        table.add_row(
-            describe(outcome.setting),
-            str(outcome.seeds),
-            "-" if outcome.success is None else str(outcome.success),
-            str(mean) if known else f"{mean.value:.3g}",
-        )
-    console.print(table)
 
 
 def describe(setting: Mapping[str, Any]) -> str:

@@ -16,13 +16,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from rommeo_rllib.commands.options import MOST_SEEDS
 from rommeo_rllib.errors import CommandError
 from rommeo_rllib.experiments.folders import Folder
 from rommeo_rllib.file_versions import require_version
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ENV_STEPS = "num_env_steps_sampled_lifetime"
+"""Key of a result: how far a trial is."""
+
+MOST_TRIALS = 100_000
+"""Of an experiment, and seeds of a setting: each trial is a process's work and a folder."""
 
 TRIALS_FILE = "rommeo-trials.json"
 ROWS_FILE, CONFIG_FILE = "result.json", "params.json"
@@ -155,7 +160,7 @@ def _trial(**content: Any) -> Trial:
     numbers = (trial.seed or 0, trial.replicas, trial.asked, trial.checkpoint_iteration)
     is_sensible = (
         all(type(number) is int and number >= 0 for number in numbers)
-        and trial.asked <= trial.replicas <= MOST_SEEDS
+        and trial.asked <= trial.replicas <= MOST_TRIALS
         and isinstance(trial.setting, dict)
         and isinstance(trial.now, dict)
         and trial.status in get_args(Status)

@@ -14,8 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rommeo_rllib.commands.train import reason
-from rommeo_rllib.errors import CommandError
+from rommeo_rllib.errors import CommandError, reason
 from rommeo_rllib.experiments.folders import Folder
 from rommeo_rllib.experiments.trials import Trial, TrialResult, is_plain_name, read_result
 from rommeo_rllib.naming import printable

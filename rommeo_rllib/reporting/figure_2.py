@@ -8,13 +8,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rommeo_rllib.commands.figure_2 import OURS, THRESHOLD
 from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.reporting import train_figures
 from rommeo_rllib.reporting.figures import plot_curves, save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, first_for_good, success_rate
 
 Runs: TypeAlias = list[SeedRun]
+
+OURS = "ROMMEO-AC"
+"""Whose learning path and opponent models are drawn."""
+
+THRESHOLD = 9.0
+"""A return per play above this is the global optimum's."""
 
 OPTIMA = {"global_optimum": 5.0, "local_optimum": -5.0}
 """Both agents' action at each optimum."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import rommeo_rllib
-from rommeo_rllib.experiments.results import Experiment, Group, plain
-from rommeo_rllib.experiments.running import import_ray_quietly
+from rommeo_rllib.experiments.results import Experiment, Group
 from rommeo_rllib.reporting.page import Html, bullets, element, joined, page, section, table
 from rommeo_rllib.reporting.report_opponents import opponent_models
 from rommeo_rllib.reporting.report_path import learning_paths
@@ -138,8 +136,7 @@ def _configurations(experiments: Sequence[Experiment]) -> list[Html]:
     groups = [group for experiment in experiments for group in experiment.groups]
     found: dict[Html, str] = {}
     for group in groups:
-        settings = _settings(group)
-        rows = [[key, element("code", json.dumps(value))] for key, value in settings.items()]
+        rows = [[key, element("code", json.dumps(value))] for key, value in group.settings.items()]
         inner = table(
             f"Settings of {group.algorithm} that are not its defaults", ["key", "value"], rows
         )
@@ -148,23 +145,6 @@ def _configurations(experiments: Sequence[Experiment]) -> list[Html]:
         element("details", element("summary", f"Configuration: {name}"), content)
         for content, name in found.items()
     ]
-
-
-def _settings(group: Group) -> dict[str, Any]:
-    import_ray_quietly()
-    from rommeo_rllib.registration import ALGORITHMS
-
-    settings = plain(group.config)
-    default: dict[str, Any] = {}
-    if group.algorithm in ALGORITHMS:
-        default = plain(ALGORITHMS[group.algorithm].get_default_config().to_dict())
-    return {
-        key: value
-        for key, value in sorted(settings.items())
-        if not key.startswith("__")
-        and key != "seed"
-        and (key not in default or default[key] != value)
-    }
 
 
 def _methods() -> Html:

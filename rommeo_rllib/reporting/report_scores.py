@@ -13,6 +13,7 @@ from rommeo_rllib.reporting.comparison import interquartile_mean, probability_of
 from rommeo_rllib.reporting.page import Html, joined, table
 from rommeo_rllib.reporting.page_figures import whisker
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean, success_rate
+from rommeo_rllib.tabular.play_config import CONVERGED, REWARD
 
 STEPS_LABEL = "env steps"
 UNKNOWN = math.nan
@@ -96,8 +97,6 @@ def _scored(group: Group, judgement: Judgement) -> Scored:
 
 def _tabular(group: Group) -> Scored:
     """Tabular learners report means over their trials, so that means have no intervals here."""
-    from rommeo_rllib.tabular.trainable import CONVERGED, REWARD
-
     assert group.tabular is not None
     last, trials = group.tabular.iloc[-1], int(group.config["trials"])
     share = last.get(CONVERGED)

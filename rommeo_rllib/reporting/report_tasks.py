@@ -23,6 +23,7 @@ from rommeo_rllib.reporting.report_scores import (
 )
 from rommeo_rllib.reporting.statistics import success_rate
 from rommeo_rllib.reporting.themed_svg import NUM_SERIES, as_text, themed_svg
+from rommeo_rllib.tabular.play_config import CONVERGED
 
 RETURN_LABEL = "return of an agent per play"
 
@@ -73,8 +74,6 @@ def _curves(scored: Sequence[Scored], judgement: Judgement, name: str) -> tuple[
 
 
 def _tabular_curves(scored: Sequence[Scored], name: str) -> Html:
-    from rommeo_rllib.tabular.trainable import CONVERGED
-
     lines = []
     for place, one in enumerate(scored[:MOST_CURVES]):
         frame, trials = one.group.tabular, int(one.group.config["trials"])

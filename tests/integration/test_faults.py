@@ -19,7 +19,7 @@ from ray import tune
 from small import game_config
 
 from rommeo_rllib import ROMMEOAC
-from rommeo_rllib.commands.train import reason
+from rommeo_rllib.errors import reason
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

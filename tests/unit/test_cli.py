@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import rommeo_rllib
-from rommeo_rllib import cli
+from rommeo_rllib import cli, errors
 from rommeo_rllib.cli import main
 from rommeo_rllib.commands import train
 from rommeo_rllib.commands.parsing import parse
@@ -239,7 +239,7 @@ def test_an_algorithm_without_replicas_refuses_them(tmp_path: Path, capsys):
 def test_help_and_most_misuse_come_without_importing_ray():
     program = f"""
 import sys
-from rommeo_rllib import cli
+from rommeo_rllib import cli, errors
 from rommeo_rllib.cli import main
 
 for arguments in {NO_RAY_NEEDED!r}:
@@ -344,7 +344,7 @@ def test_a_table_of_all_seeds_is_written_and_shown(trials_bring, tmp_path, capsy
     ],
 )
 def test_a_reports_reason_is_one_line(report, reason):
-    found = train.reason(RuntimeError(report))
+    found = errors.reason(RuntimeError(report))
     assert found.startswith(reason)
     assert "\n" not in found
 

@@ -47,7 +47,7 @@ def test_the_jobs_entrypoint_is_a_sweep_that_the_command_line_understands(ray_jo
     program, command, *arguments = ray_job["spec"]["entrypoint"].split()
     assert (program, command) == ("rommeo", "sweep")
     sweep = tyro.cli(Sweep, args=arguments)
-    sweep._read()
+    sweep.request()
     assert sweep.resume
     mounts = [
         container["volumeMounts"][0]["mountPath"]

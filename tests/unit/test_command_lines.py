@@ -31,6 +31,7 @@ from rommeo_rllib.deployment import checkpoints, export, matches, player
 from rommeo_rllib.errors import Terminated
 from rommeo_rllib.experiments import configurations, search_space
 from rommeo_rllib.experiments import results as report_results
+from rommeo_rllib.experiments import settings as keyed
 from rommeo_rllib.experiments.trials import Results, Trial, TrialResult
 from rommeo_rllib.joint_action.settings import ledger
 from rommeo_rllib.reporting import report_page
@@ -214,7 +215,7 @@ def keys(configuration: str) -> list[str]:
     if configuration == TABULAR:
         own = configurations.import_file(TABULAR).settings
         return [*own, "gamma", "game", "game_settings", "plays_per_episode", "trials", "x"]
-    found = configurations._keys(configurations.load(GAME).config)
+    found = keyed._keys(configurations.load(GAME).config)
     return [key for key in found if key not in ledger.REFUSED or key in ("lr", "model", "input_")]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
+from rommeo_rllib.experiments.settings import apply_settings
 
 NAME = "climbing_game/rommeo_ac"
 MODULE = "rommeo_rllib.tuned_configs.climbing_game.rommeo_ac"
@@ -22,7 +23,7 @@ stop = {"num_env_steps_sampled_lifetime": 12}
 
 def changed(*settings: str):
     config = configurations.load(NAME).config
-    configurations.apply_settings(config, settings)
+    apply_settings(config, settings)
     return config
 
 
@@ -75,7 +76,7 @@ def test_the_loaded_file_keeps_its_own_values():
     rate, stop = module.config.q_lr, dict(module.stop)
     loaded = configurations.load(NAME)
     settings = ["q_lr=0.5", "env_config.plays_per_episode=2", "alpha.initial=1.5"]
-    configurations.apply_settings(loaded.config, settings)
+    apply_settings(loaded.config, settings)
     loaded.stop["num_env_steps_sampled_lifetime"] = 1
     assert loaded.config.q_lr == 0.5
     assert module.config.q_lr == rate
@@ -87,7 +88,7 @@ def test_the_loaded_file_keeps_its_own_values():
 def test_a_nested_setting_leaves_the_dict_that_was_given_as_it_is():
     alpha = {"initial": 2.0, "final": 0.1, "decay_steps": 10}
     config = configurations.load(NAME).config.training(alpha=alpha)
-    configurations.apply_settings(config, ["alpha.initial=3.0"])
+    apply_settings(config, ["alpha.initial=3.0"])
     assert config.alpha["initial"] == 3.0
     assert alpha["initial"] == 2.0
 

@@ -18,10 +18,9 @@ from made_up_results import made_up_experiment, made_up_group, made_up_run
 from safetensors.numpy import save_file
 
 from rommeo_rllib.cli import main
-from rommeo_rllib.commands.train import reason
 from rommeo_rllib.deployment.bundles import Bundle, copy_bundle
 from rommeo_rllib.deployment.matches import Stage
-from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.errors import CommandError, UsageError, reason
 from rommeo_rllib.experiments.credentials import without_credentials
 from rommeo_rllib.experiments.ownership import require_own_files
 from rommeo_rllib.experiments.seed_runs import SeedRun

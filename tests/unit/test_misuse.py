@@ -206,7 +206,7 @@ def test_what_a_sweep_of_a_tabular_learner_cannot_try_is_refused(options, reason
         (["evaluate", ".", "--load", "nowhere"], "There is no file nowhere"),
         (["cross-play", ".", ".", "--picture", "x.jpg"], "ends with .png"),
         (["export", ".", "p", "--bundle", "b"], "--bundle writes all policies"),
-        (["export", ".", "p", "--weights", "x", "--onnx", "./x"], "twice"),
+        (["export", ".", "p", "--weights", "x", "--onnx", "./x"], "writes to this file, too"),
         (["export", ".", "p", "--weights", "."], "this is a folder"),
         (["reproduce", "figure-1", "--trials", HUGE], "allowed: at most"),
         (["reproduce", "figure-1", "--trials", "100000", "--episodes", "100000"], "kept in mem"),
@@ -325,7 +325,7 @@ def test_a_misspelt_path_beside_a_right_one_is_told_once(capsys):
 def test_an_address_at_which_nobody_answers_is_told_before_ray_waits_for_it(address, monkeypatch):
     import ray
 
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     def wait(**_: Any) -> None:
         raise AssertionError("Ray was asked to start.")
@@ -341,7 +341,7 @@ def test_an_address_at_which_nobody_answers_is_told_before_ray_waits_for_it(addr
 def test_a_ray_that_does_not_start_is_told_with_its_address(monkeypatch):
     import ray
 
-    from rommeo_rllib.experiments.running import quiet_ray
+    from rommeo_rllib.experiments.ray_session import quiet_ray
 
     def fail(**_: Any) -> None:
         raise ConnectionError("nobody\nthere")
@@ -353,3 +353,19 @@ def test_a_ray_that_does_not_start_is_told_with_its_address(monkeypatch):
     told = r"at RAY_ADDRESS=nope: ConnectionError: nobody there\. Allowed"
     with pytest.raises(CommandError, match=told), quiet_ray():
         pass
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["report", "."], ["--out", "x", "--marl-eval", "./x"]),
+        (["report", "."], ["--out", "x", "--marl-eval", "link"]),
+        (["evaluate", "."], ["--gif", "x.gif", "--json", "x.gif"]),
+        (["cross-play", "a", "b"], ["--picture", "x.png", "--json", "x.svg"]),
+        (["export", ".", "p"], ["--program", "x", "--weights", "folder/../x"]),
+    ],
+)
+def test_a_file_for_two_things_is_refused(words, files, tmp_path, capsys):
+    (tmp_path / "link").symlink_to("x")
+    (tmp_path / "folder").mkdir()
+    assert "writes to this file, too; give another one." in refusal([*words, *files], capsys)

@@ -7,6 +7,7 @@ import pytest
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import search_space, searching
 from rommeo_rllib.experiments.search_space import Distribution
+from rommeo_rllib.experiments.settings import changed
 
 
 def test_a_grids_values_are_literals_or_else_texts():
@@ -123,11 +124,11 @@ def test_alphas_are_constants_and_all_combinations_of_schedules():
 def test_a_value_inside_a_key_is_changed_after_the_key_itself():
     setting = {"alpha.initial": 3.0, "alpha": {"initial": 1.0, "final": 0.1}, "tau": 0.5}
     before = {"alpha": 7.0, "tau": 0.1}
-    after = search_space.changed(before, setting)
+    after = changed(before, setting)
     assert after == {"alpha": {"initial": 3.0, "final": 0.1}, "tau": 0.5}
     assert before == {"alpha": 7.0, "tau": 0.1}
     with pytest.raises(UsageError, match="is no dict"):
-        search_space.changed({"alpha": "auto"}, {"alpha.initial": 1.0})
+        changed({"alpha": "auto"}, {"alpha.initial": 1.0})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from rommeo_rllib.errors import Terminated
-from rommeo_rllib.experiments.running import quiet_ray
+from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.signals import handled_by, out_of_reach, raise_interrupt
 
 ENDINGS = [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
@@ -36,7 +36,7 @@ def ended(program: str) -> tuple[int, str]:
     ("imported", "call"),
     [
         ("rommeo_rllib.cli", "from rommeo_rllib.__main__ import main; main()"),
-        ("ray", "from rommeo_rllib.experiments.running import import_ray_quietly as f; f()"),
+        ("ray", "from rommeo_rllib.experiments.ray_session import import_ray_quietly as f; f()"),
     ],
 )
 def test_a_signal_during_imports_ends_the_command_in_one_line(imported, call, number, status, said):

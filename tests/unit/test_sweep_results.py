@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from rommeo_rllib.commands.tables import print_outcomes
 from rommeo_rllib.experiments.seed_runs import SeedRun
-from rommeo_rllib.experiments.sweep_results import Outcome, outcome_of, print_table
+from rommeo_rllib.experiments.sweep_results import Outcome, outcome_of
 from rommeo_rllib.reporting.statistics import Interval
 from rommeo_rllib.reporting.sweep_figures import write_pictures
 
@@ -56,7 +57,7 @@ def test_unknown_bounds_are_null():
 def test_the_table_has_the_best_setting_first():
     screen = io.StringIO()
     outcomes = [outcome({"alpha": 1.0}, 2.0), outcome({"alpha": 0.1}, 10.0)]
-    print_table(outcomes, Console(file=screen, width=120))
+    print_outcomes(outcomes, Console(file=screen, width=120))
     said = screen.getvalue()
     assert said.index("alpha 0.1") < said.index("alpha 1 ")
 

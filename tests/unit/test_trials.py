@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from rommeo_rllib.commands.train import raise_if_incomplete, trials_of_seeds
 from rommeo_rllib.errors import CommandError, UsageError
 from rommeo_rllib.experiments.folders import Folder, write_whole
 from rommeo_rllib.experiments.resuming import POINTS, agreed, known
+from rommeo_rllib.experiments.running import raise_if_incomplete
+from rommeo_rllib.experiments.seeds import trials_of_seeds
 from rommeo_rllib.experiments.trials import (
     TRIALS_FILE,
     Ledger,
