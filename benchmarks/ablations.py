@@ -29,7 +29,7 @@ OPTIMAL_ACTION = 5.0
 ANNEALED_IN_125 = {"initial": 20.0, "final": 0.1, "decay_steps": 125}
 ANNEALED_IN_75 = {"initial": 20.0, "final": 0.1, "decay_steps": 75}
 ANY_ALPHA = {
-    "opponent_model": "resampled",
+    "opponent_model": "importance_sampling",
     "random_warm_up": True,
     "num_steps_sampled_before_learning_starts": 150,
 }
@@ -70,7 +70,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "alpha": {"target_entropy": -2.0, "initial": 20.0},
         "alpha_lr": 0.02,
     },
-    "resampled": {"opponent_model": "resampled"},
+    "resampled": {"opponent_model": "importance_sampling"},
 }
 VARIANTS |= {f"alpha {alpha:g}": {"alpha": alpha} for alpha in (0.1, 0.5, 1.0, 2.0)}
 VARIANTS |= {

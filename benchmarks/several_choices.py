@@ -51,7 +51,7 @@ class SeveralGames(MultiAgentEnv):
 
 def solved(games: int, most_counted: int) -> tuple[int, float]:
     """How many seeds solve all games greedily, and the seconds that it took."""
-    policy.MAX_COUNTED_ACTIONS = most_counted
+    policy.MAX_ENUMERATED_ACTIONS = most_counted
     rates = dict.fromkeys(["q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr"], 0.01)
     config = (
         ROMMEOACConfig()

@@ -191,7 +191,7 @@ def _replicas_of(policies: Sequence[str]) -> int:
 def _for_matches(config: AlgorithmConfig, seed: int | None) -> AlgorithmConfig:
     """One environment in this process, sampled in RLlib's own way, which knows episodes."""
     config = config.copy(copy_frozen=False)
-    config.training(lean_sampling=False, replicas=1)
+    config.training(fast_sampling=False, replicas=1)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=1)
     return config.debugging(seed=seed)
 

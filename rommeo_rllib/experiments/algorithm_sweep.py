@@ -158,7 +158,7 @@ class AlgorithmPlan:
         for path, distribution in self._search.items():
             # A population's values are put back to their bounds, which are else hardly drawn.
             if self._sweep.method == "pbt" or (
-                self._sweep.method == "optuna" and distribution.is_countable
+                self._sweep.method == "optuna" and distribution.is_enumerable
             ):
                 for value in distribution.ends():
                     yield self.settings[0] | {path: value}

@@ -32,7 +32,7 @@ class Distribution:
         return make(list(self.arguments)) if self.name == "choice" else make(*self.arguments)
 
     @property
-    def is_countable(self) -> bool:
+    def is_enumerable(self) -> bool:
         """Whether any of its values may well be drawn, those at its ends included."""
         return self.name in (*_INTEGERS, "choice")
 

@@ -14,11 +14,11 @@ _MOST_REPLICAS = 64
 def can_be_replicated(config: Any) -> bool:
     """Whether seeds can be computed together, as replicas of one trial."""
     from rommeo_rllib.joint_action.config import JointActionConfig
-    from rommeo_rllib.joint_action.sampling.fast_path_conditions import samples_plainly
+    from rommeo_rllib.joint_action.sampling.fast_path_conditions import allows_fast_path
 
     return (
         isinstance(config, JointActionConfig)
-        and samples_plainly(config)
+        and allows_fast_path(config)
         and config.replicas == 1
         and not config.num_env_runners
         and not config.num_learners

@@ -83,7 +83,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
                 f"{self.config.min_train_timesteps_per_iteration}, but `policies_to_train` names "
                 "no policy: the first iteration would never end. Allowed: None."
             )
-        if self.config.replicas > 1 and not self.env_runner.samples_leanly:
+        if self.config.replicas > 1 and not self.env_runner.uses_fast_path:
             raise ValueError(
                 f"`replicas` is {self.config.replicas}, but callbacks, connectors or policies of "
                 "another kind call for RLlib's own way of sampling, which has none; leave these "

@@ -51,9 +51,9 @@ from rommeo_rllib.joint_action.spaces.agents import (
     agent_observation_spaces,
     central_opponents,
     check_agents_of_policy,
+    opponents_by_agent,
     reject_other_kinds,
     shared_opponents,
-    whom_each_models,
 )
 from rommeo_rllib.joint_action.spaces.encoding import observation_size
 from rommeo_rllib.joint_action.spaces.opponent_mask import AddOpponentMask
@@ -122,7 +122,7 @@ class JointActionConfig(StrictConfig):
         n_step: Annotated[int | tuple[int, int], COUNT_OR_RANGE] = 1,
         store_buffer_in_checkpoints: Annotated[bool, FLAG] = True,
         replicas: Annotated[int, count(most=MOST_COPIES)] = 1,
-        lean_sampling: Annotated[bool, FLAG] = True,
+        fast_sampling: Annotated[bool, FLAG] = True,
         opponent_groups: Annotated[OpponentGroups | None, _groups] = None,
         max_sampling_lag: Annotated[int, count(least=0)] = 0,
         # Longer than any step takes, shorter than a night.
@@ -164,7 +164,7 @@ class JointActionConfig(StrictConfig):
                 and `learners/replicas`; the policies of copy r are called "policy@r", and
                 `algorithm_config_overrides_per_module` may give each its own `alpha` and
                 `kl_coeff`.
-            lean_sampling: whether env runners may skip RLlib's episodes and connectors where the
+            fast_sampling: whether env runners may skip RLlib's episodes and connectors where the
                 configuration has no callbacks and connectors of its own. Joint steps are the same,
                 but for rounding: a product of matrices may round otherwise for another number of
                 rows.
@@ -261,7 +261,7 @@ class JointActionConfig(StrictConfig):
             reject_other_kinds(self.algo_class.__name__, kinds, action_spaces)
             opponents = shared_opponents(policy, agents, action_spaces, self.opponent_groups)
             if spec.module_class.TRAINS_CENTRALLY:
-                modelled = whom_each_models(action_spaces, self.opponent_groups)
+                modelled = opponents_by_agent(action_spaces, self.opponent_groups)
                 seen = agent_observation_spaces(env_spaces)
                 opponents = central_opponents(
                     policy, agents, opponents, modelled, seen, self._policy_of
@@ -315,7 +315,7 @@ class JointActionConfig(StrictConfig):
                 piece.__class__ = PerAgentMeanStdFilter
         if self.add_default_connectors_to_env_to_module_pipeline:
             agents = agent_action_spaces(_env_spaces(env, spaces))
-            modelled = whom_each_models(agents, self.opponent_groups)
+            modelled = opponents_by_agent(agents, self.opponent_groups)
             pipeline.insert_after(AddObservationsFromEpisodesToBatch, AddOpponentMask(modelled))
         return pipeline
 

@@ -254,7 +254,7 @@ def soft_value(
         (B,) both; the entropy is detached.
     """
     agent = cast(StochasticPolicy, update.policy)
-    if agent.critic.counts_own_actions:
+    if agent.critic.enumerates_own_actions:
         log_probs = policy.class_log_probs(agent.critic.own_actions)
         q = agent.critic(state, None, opponents, target=target)
         value = objective.expected_response_value(q, log_probs, _along(alpha, q))

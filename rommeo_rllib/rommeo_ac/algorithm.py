@@ -20,7 +20,7 @@ from rommeo_rllib.joint_action.settings.options import (
 from rommeo_rllib.joint_action.stochastic import StochasticConfig
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
-from rommeo_rllib.rommeo_ac.resampling import OPPONENT_MODELS, REPARAMETERISED, RESAMPLED
+from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, OPPONENT_MODELS, REPARAMETERISED
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 
@@ -73,9 +73,9 @@ class ROMMEOACConfig(StochasticConfig):
             uniform_opponent_fraction: share of uniformly random opponents' actions among those
                 that the policy learns to answer.
             opponent_model: "reparameterised" fits policy and opponent model by the gradients of
-                Eq. 18 and 19; "resampled" fits both to actions that are weighed by Eq. 10 and 11,
-                which finds the better one of several modes but costs a multiple and suits actions
-                of few dimensions (see docs/deviations.md).
+                Eq. 18 and 19; "importance_sampling" fits both to sampled actions, weighted by
+                Eq. 10 and 11, which finds the better one of several modes but costs a multiple and
+                suits actions of few dimensions (see docs/deviations.md).
             **kwargs: what :meth:`StochasticConfig.training` takes, `alpha` above all.
 
         Raises:
@@ -112,7 +112,7 @@ class ROMMEOACConfig(StochasticConfig):
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
-        if self.opponent_model == RESAMPLED:
+        if self.opponent_model == IMPORTANCE_SAMPLING:
             # Eq. 11 divides by it.
             make_schedule(self.kl_coeff, "kl_coeff")
 

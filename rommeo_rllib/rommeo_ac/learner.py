@@ -42,7 +42,7 @@ from rommeo_rllib.joint_action.update import (
     opponent_model_parameters,
 )
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
-from rommeo_rllib.rommeo_ac.resampling import RESAMPLED, Resampling
+from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, Resampling
 
 if TYPE_CHECKING:
     from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
@@ -153,7 +153,7 @@ class _ROMMEOUpdate:
         """
         # First, since it needs the gradient through what others may use without.
         prior_loss = self._prior_loss()
-        if self.config.opponent_model == RESAMPLED:
+        if self.config.opponent_model == IMPORTANCE_SAMPLING:
             policy_loss, opponent_model_loss, entropy = self._resampling().losses()
         else:
             opponent_model = self.opponent_model
@@ -270,7 +270,7 @@ class _ROMMEOUpdate:
         """
         proposal = self._propose(opponent_model)
         if proposal.weights is not None:
-            return self._counted_losses(opponent_model, proposal, proposal.weights)
+            return self._enumerated_losses(opponent_model, proposal, proposal.weights)
         latent = proposal.latent
         rows = latent.shape[-2]
         proposed = max(rows - round(self.config.uniform_opponent_fraction * rows), 1)
@@ -300,7 +300,7 @@ class _ROMMEOUpdate:
             self.noise,
         )
 
-    def _counted_losses(
+    def _enumerated_losses(
         self, opponent_model: ProductDistribution, proposal: _Proposal, weights: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same where all joint actions of the opponents are considered."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rommeo_rllib.components import all_actions, num_parameters, squash
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.modules.critic import MAX_COUNTED_ACTIONS
+from rommeo_rllib.joint_action.modules.critic import MAX_ENUMERATED_ACTIONS
 from rommeo_rllib.joint_action.modules.networks import Network
 from rommeo_rllib.joint_action.stochastic import StochasticPolicy
 from rommeo_rllib.noise import Noise
@@ -41,7 +41,7 @@ class ROMMEOPolicy(StochasticPolicy):
         # Expectations over the opponents' actions are exact where these are few.
         self.register_buffer(
             "all_opponent_actions",
-            all_actions(self.opponent_components, MAX_COUNTED_ACTIONS),
+            all_actions(self.opponent_components, MAX_ENUMERATED_ACTIONS),
             persistent=False,
         )
         if self.inference_only:

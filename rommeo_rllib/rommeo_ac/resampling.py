@@ -22,7 +22,10 @@ from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.noise import Noise
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
-REPARAMETERISED, RESAMPLED = OPPONENT_MODELS = ("reparameterised", "resampled")
+REPARAMETERISED, IMPORTANCE_SAMPLING = OPPONENT_MODELS = (
+    "reparameterised",
+    "importance_sampling",
+)
 """How policy and opponent model are fitted, see :meth:`ROMMEOACConfig.training`."""
 
 CANDIDATES = 24
@@ -113,7 +116,7 @@ class Resampling:
         (rows, candidates, own actions) each.
         """
         policy = self.policy
-        if policy.critic.counts_own_actions:
+        if policy.critic.enumerates_own_actions:
             log_policy = conditional.class_log_probs(policy.critic.own_actions)
             with torch.no_grad():
                 q = policy.critic(observations, None, opponents)
@@ -131,7 +134,7 @@ class Resampling:
 
     def _entropy(self, log_policy: Tensor) -> Tensor:
         """The policy's entropy, given each candidate: (..., own actions) -> (...)."""
-        if self.policy.critic.counts_own_actions:
+        if self.policy.critic.enumerates_own_actions:
             return -(log_policy.exp() * log_policy).sum(-1)
         # The first half was drawn from the policy itself.
         return -log_policy[..., : OWN_ACTIONS // 2].mean(-1)

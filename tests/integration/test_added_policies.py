@@ -101,9 +101,9 @@ def test_an_added_policy_of_another_kind_plays_in_rllibs_own_way():
         algorithm.train()
         own = algorithm.get_module("player_0")
         spec = RLModuleSpec(RandomRLModule, own.observation_space, own.action_space)
-        assert algorithm.env_runner.samples_leanly
+        assert algorithm.env_runner.uses_fast_path
         add_newcomer(algorithm, spec, ["player_1"])
-        assert not algorithm.env_runner.samples_leanly
+        assert not algorithm.env_runner.uses_fast_path
         for _ in range(2):
             result = algorithm.train()
         assert result["env_runners"]["num_module_steps_sampled"]["newcomer"] > 0

@@ -91,14 +91,14 @@ def replayed(config: ROMMEOACConfig) -> dict[str, np.ndarray]:
 
 def assert_sampled_alike(spaces: dict[str, Any]) -> dict[str, np.ndarray]:
     """Both ways of sampling bring the same, as long as no weights have changed."""
-    lean, own = (
-        replayed(spaces_config(spaces).training(lean_sampling=lean)) for lean in (True, False)
+    fast, own = (
+        replayed(spaces_config(spaces).training(fast_sampling=fast)) for fast in (True, False)
     )
-    assert lean.keys() == own.keys()
-    for column in lean:
-        np.testing.assert_allclose(lean[column][:8], own[column][:8], atol=1e-6, err_msg=column)
-        assert lean[column].dtype.kind == own[column].dtype.kind, column
-    return lean
+    assert fast.keys() == own.keys()
+    for column in fast:
+        np.testing.assert_allclose(fast[column][:8], own[column][:8], atol=1e-6, err_msg=column)
+        assert fast[column].dtype.kind == own[column].dtype.kind, column
+    return fast
 
 
 def test_agents_with_actions_of_all_kinds_learn_and_act_within_their_spaces():
@@ -183,12 +183,12 @@ class NormalisingPolicy(ROMMEOPolicy):
         return nn.Sequential(nn.BatchNorm1d(size), nn.Dropout(0.1), nn.Linear(size, 4))
 
 
-@pytest.mark.parametrize("lean", [True, False])
-def test_an_encoder_with_a_state_learns_and_acts_by_what_it_has_learned(lean):
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_encoder_with_a_state_learns_and_acts_by_what_it_has_learned(fast):
     from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
     spaces = {"a": (FAR, Discrete(2)), "b": (FAR, Discrete(2))}
-    config = spaces_config(spaces).training(lean_sampling=lean)
+    config = spaces_config(spaces).training(fast_sampling=fast)
     config.rl_module(rl_module_spec=RLModuleSpec(module_class=NormalisingPolicy))
     algorithm = config.build_algo()
     try:

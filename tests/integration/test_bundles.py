@@ -85,7 +85,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "central, unlike spaces": lambda: of_team("MADDPG"),
     "models of unlike opponents": lambda: of_team("ROMMEO-AC-EMP"),
     "discrete": lambda: of("ROMMEO-AC", "climbing_game"),
-    "resampled": lambda: of("ROMMEO-AC", "climbing_game", opponent_model="resampled"),
+    "resampled": lambda: of("ROMMEO-AC", "climbing_game", opponent_model="importance_sampling"),
     "random warm-up": lambda: of("ROMMEO-AC", random_warm_up=True),
     "shared, groups": grouped_shared,
     "replicas": lambda: of("ROMMEO-AC", replicas=2),

@@ -80,12 +80,12 @@ def _spoil(value: Any) -> None:
         value -= value.dtype.type(1)
 
 
-def make_config(*, lean: bool = True, checked: bool = True, **env: Any) -> ROMMEOACConfig:
+def make_config(*, fast: bool = True, checked: bool = True, **env: Any) -> ROMMEOACConfig:
     return (
         ROMMEOACConfig()
         .environment(AsTold, env_config=env, disable_env_checking=not checked)
         .multi_agent(policies=set(AGENTS), policy_mapping_fn=own_policy)
-        .training(lean_sampling=lean, num_steps_sampled_before_learning_starts=10_000)
+        .training(fast_sampling=fast, num_steps_sampled_before_learning_starts=10_000)
         .rl_module(model_config={"fcnet_hiddens": [4]})
         .debugging(seed=0)
     )
@@ -105,7 +105,7 @@ def sampled(config: ROMMEOACConfig, env_steps: int = 20) -> tuple[JointReplayBuf
     return buffer, env.acted
 
 
-both_ways = pytest.mark.parametrize("lean", [True, False], ids=["lean", "stock"])
+both_ways = pytest.mark.parametrize("fast", [True, False], ids=["fast", "stock"])
 
 
 @both_ways
@@ -121,8 +121,8 @@ both_ways = pytest.mark.parametrize("lean", [True, False], ids=["lean", "stock"]
     ],
     ids=str,
 )
-def test_an_environment_may_do_anything_with_its_actions(action, lean):
-    buffer, acted = sampled(make_config(lean=lean, action=action, spoils=True))
+def test_an_environment_may_do_anything_with_its_actions(action, fast):
+    buffer, acted = sampled(make_config(fast=fast, action=action, spoils=True))
     arrays = buffer.get_state()["arrays"]
     assert len(acted) == len(buffer) == 20
     for index, agent in enumerate(AGENTS):
@@ -152,9 +152,9 @@ FIRST = {
 
 @both_ways
 @pytest.mark.parametrize("first", FIRST)
-def test_the_first_values_type_does_not_decide_what_is_kept(first, lean):
+def test_the_first_values_type_does_not_decide_what_is_kept(first, fast):
     """Of an agent whose first observation is of another type, later ones keep their fractions."""
-    buffer, _ = sampled(make_config(lean=lean, returned=replaced(FIRST[first]), at=0))
+    buffer, _ = sampled(make_config(fast=fast, returned=replaced(FIRST[first]), at=0))
     stored = buffer.get_state()["arrays"]["1/obs"]
     assert stored.dtype == np.float32
     assert (stored[1:] % 1 != 0).mean() > 0.5
@@ -182,7 +182,7 @@ WRONG_OBSERVATIONS: dict[str, tuple[Any, Any, str]] = {
 @both_ways
 @pytest.mark.parametrize("at", [0, 15])
 @pytest.mark.parametrize("case", WRONG_OBSERVATIONS)
-def test_an_observation_that_its_space_cannot_hold_is_told_with_who_what_and_where(case, at, lean):
+def test_an_observation_that_its_space_cannot_hold_is_told_with_who_what_and_where(case, at, fast):
     space, value, said = WRONG_OBSERVATIONS[case]
     call = "step" if at else "reset"
 
@@ -199,7 +199,7 @@ def test_an_observation_that_its_space_cannot_hold_is_told_with_who_what_and_whe
             return replaced(value)(answer) if at and self.steps == at else answer
 
     returned = (lambda right: right) if at else replaced(value)
-    config = make_config(lean=lean, observation=space, returned=returned, checked=at == 0)
+    config = make_config(fast=fast, observation=space, returned=returned, checked=at == 0)
     config.environment(Later)
     message = rf"Later: agent 'a2' received the observation .* from {call}\(\); {said}"
     with pytest.raises(ValueError, match=message):
@@ -249,10 +249,10 @@ WRONG_STEPS: dict[str, tuple[Any, str]] = {
 
 @both_ways
 @pytest.mark.parametrize("case", WRONG_STEPS)
-def test_what_a_step_returns_wrongly_is_told(case, lean):
+def test_what_a_step_returns_wrongly_is_told(case, fast):
     returned, said = WRONG_STEPS[case]
     with pytest.raises(ValueError, match=f"AsTold: .*{said}"):
-        sampled(make_config(lean=lean, returned=returned, at=3, checked=False))
+        sampled(make_config(fast=fast, returned=returned, at=3, checked=False))
 
 
 @pytest.mark.parametrize("case", WRONG_STEPS)
@@ -263,23 +263,23 @@ def test_what_a_step_returns_wrongly_is_told_when_the_algorithm_is_built(case):
 
 
 @both_ways
-def test_an_agent_that_comes_back_is_refused(lean):
+def test_an_agent_that_comes_back_is_refused(fast):
     class Returning(AsTold):
         def step(self, action_dict):
             observations, rewards, over, *others = super().step(action_dict)
             return observations, rewards, {**over, "a2": self.time == 2}, *others
 
-    config = make_config(lean=lean).environment(Returning)
+    config = make_config(fast=fast).environment(Returning)
     with pytest.raises(ValueError, match=r"'a2' received the observation .* after it had ended"):
         sampled(config)
 
 
 @both_ways
-def test_a_first_observation_out_of_bounds_is_refused_unless_the_check_is_off(lean):
+def test_a_first_observation_out_of_bounds_is_refused_unless_the_check_is_off(fast):
     returned = replaced(np.array([0.0, 1.5]))
     with pytest.raises(ValueError, match=r"holds 1.5, outside of the bounds. The declared space"):
-        sampled(make_config(lean=lean, returned=returned))
-    buffer, _ = sampled(make_config(lean=lean, returned=returned, checked=False))
+        sampled(make_config(fast=fast, returned=returned))
+    buffer, _ = sampled(make_config(fast=fast, returned=returned, checked=False))
     assert buffer.get_state()["arrays"]["1/obs"][0].tolist() == [0.0, 1.5]
 
 
@@ -307,8 +307,8 @@ class Teammates(MultiAgentEnv):
 
 
 @both_ways
-def test_a_teams_reward_may_name_agents_that_have_not_come_yet(lean):
-    config = make_config(lean=lean).environment(Teammates)
+def test_a_teams_reward_may_name_agents_that_have_not_come_yet(fast):
+    config = make_config(fast=fast).environment(Teammates)
     runner = JointActionEnvRunner(config=config, worker_index=0)
     runner.sample_joint_steps(num_episodes=2)
     metrics = runner.get_metrics()
@@ -318,14 +318,14 @@ def test_a_teams_reward_may_name_agents_that_have_not_come_yet(lean):
 
 
 @both_ways
-def test_an_episode_is_over_when_all_have_ended_whatever_is_said_of_all(lean):
+def test_an_episode_is_over_when_all_have_ended_whatever_is_said_of_all(fast):
     class Forgetful(AsTold):
         def step(self, action_dict):
             observations, rewards, over, *others = super().step(action_dict)
             ended = over["__all__"]
             return observations, rewards, {"__all__": False, "a1": ended, "a2": ended}, *others
 
-    config = make_config(lean=lean).environment(Forgetful)
+    config = make_config(fast=fast).environment(Forgetful)
     runner = JointActionEnvRunner(config=config, worker_index=0)
     runner.sample_joint_steps(num_episodes=2)
     assert runner.get_metrics()["episode_len_mean"].peek() == 6

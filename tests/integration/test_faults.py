@@ -32,9 +32,9 @@ def losses(result: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("lean", [True, False], ids=["lean", "stock"])
-def test_a_faulty_environment_is_told_from_what_it_did(fault, lean):
-    algorithm = faulty_config(fault).training(lean_sampling=lean).build_algo()
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "stock"])
+def test_a_faulty_environment_is_told_from_what_it_did(fault, fast):
+    algorithm = faulty_config(fault).training(fast_sampling=fast).build_algo()
     kind, _, said = FAULTS[fault].partition(": ")
     try:
         with pytest.raises(Exception) as caught:  # noqa: PT011

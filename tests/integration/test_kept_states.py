@@ -68,14 +68,14 @@ class ClockThatCannotBeRestored(StoredClock):
 
 
 def env_runner(
-    env: type = StoredClock, *, lean: bool = True, envs: int = 2, index: int = 1, **env_config: Any
+    env: type = StoredClock, *, fast: bool = True, envs: int = 2, index: int = 1, **env_config: Any
 ) -> JointActionEnvRunner:
     config = (
         ROMMEOACConfig()
         .environment(env, env_config=env_config)
         .env_runners(num_envs_per_env_runner=envs)
         .multi_agent(policies=set(AGENTS), policy_mapping_fn=own_policy)
-        .training(lean_sampling=lean)
+        .training(fast_sampling=fast)
         .rl_module(model_config={"fcnet_hiddens": [4]})
         .debugging(seed=3)
     )
@@ -119,9 +119,9 @@ def test_an_env_runner_continues_its_episodes_random_numbers_and_reports():
     assert set(returns(runner)) == {2.0 * LENGTH}
 
 
-@pytest.mark.parametrize("lean", [True, False], ids=["lean", "stock"])
-def test_episodes_of_an_environment_without_a_state_begin_anew_without_a_gap(lean):
-    runner, other = (env_runner(Clock, lean=lean) for _ in range(2))
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "stock"])
+def test_episodes_of_an_environment_without_a_state_begin_anew_without_a_gap(fast):
+    runner, other = (env_runner(Clock, fast=fast) for _ in range(2))
     sample(runner)
     sample(other, 9)
     other.set_state(runner.get_state())
@@ -137,7 +137,7 @@ def test_episodes_of_an_environment_without_a_state_begin_anew_without_a_gap(lea
 
 
 def test_rllibs_way_of_sampling_continues_random_numbers_and_begins_new_episodes():
-    runner, other = (env_runner(lean=False, envs=1) for _ in range(2))
+    runner, other = (env_runner(fast=False, envs=1) for _ in range(2))
     sample(runner, 3 * LENGTH)  # An episode's end.
     sample(other, 9)
     other.set_state(runner.get_state())
@@ -154,7 +154,7 @@ def test_rllibs_way_of_sampling_continues_random_numbers_and_begins_new_episodes
         {"most": 200.0},
         {"task": np.arange(2)},
         {"env": Clock},
-        {"lean": False},
+        {"fast": False},
     ],
     ids=lambda other: next(iter(other)),
 )

@@ -146,7 +146,7 @@ class OnlyResults(RLlibCallback):
 def test_callbacks_that_see_no_episode_leave_sampling_as_it_is(callbacks):
     algorithm = game_config().callbacks(**callbacks).build_algo()
     try:
-        assert algorithm.env_runner.samples_leanly
+        assert algorithm.env_runner.uses_fast_path
         assert algorithm.train()["seen"]
     finally:
         algorithm.stop()

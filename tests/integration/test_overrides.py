@@ -20,7 +20,7 @@ OTHERWISE = {
     "gamma": 0.1,
     "grad_clip": 1e-3,
     "kl_coeff": 30.0,
-    "opponent_model": "resampled",
+    "opponent_model": "importance_sampling",
     "opponent_model_lr": 0.1,
     "opponent_prior_lr": 0.1,
     "particles": 4,

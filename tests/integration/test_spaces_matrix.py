@@ -199,8 +199,8 @@ def check_rows(
 
 
 WAYS: dict[str, dict[str, Any]] = {
-    "lean": {},
-    "stock": {"lean_sampling": False},
+    "fast": {},
+    "stock": {"fast_sampling": False},
     "replicas": {"replicas": 2},
     "remote": {},
 }

@@ -300,10 +300,10 @@ def test_a_tuner_searches_over_alpha(tmp_path):
     assert found == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("lean", [True, False])
-def test_a_random_warm_up_is_uniform_and_ends_with_the_first_update(lean):
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_random_warm_up_is_uniform_and_ends_with_the_first_update(fast):
     config = game_config(
-        random_warm_up=True, num_steps_sampled_before_learning_starts=200, lean_sampling=lean
+        random_warm_up=True, num_steps_sampled_before_learning_starts=200, fast_sampling=fast
     )
     # Untrained networks would never act like this.
     algorithm = config.training(alpha=0.01).build_algo()

@@ -66,8 +66,10 @@ CASES: dict[str, Build] = {
     **{f"{name}, a team": _team(name) for name in ALGORITHMS},
     **{f"{name}, discrete": _of(name, "climbing_game") for name in ("ROMMEO-AC", "ROMMEO-AC-EMP")},
     **{f"{name}, two Q-networks": _of(name, twin_q=True) for name in ALGORITHMS},
-    "ROMMEO-AC, resampled": _of("ROMMEO-AC", opponent_model="resampled"),
-    "ROMMEO-AC, discrete, resampled": _of("ROMMEO-AC", "climbing_game", opponent_model="resampled"),
+    "ROMMEO-AC, resampled": _of("ROMMEO-AC", opponent_model="importance_sampling"),
+    "ROMMEO-AC, discrete, resampled": _of(
+        "ROMMEO-AC", "climbing_game", opponent_model="importance_sampling"
+    ),
     **{
         f"{name}, a team, three steps ahead": _team(name, n_step=3)
         for name in ("ROMMEO-AC", "MASAC")

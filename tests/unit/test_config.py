@@ -96,7 +96,7 @@ BAD_VALUES += [("gamma", bad) for bad in (True, "0.9", None, math.nan)]
 BAD_VALUES += [("tau", bad) for bad in (True, "0.1", None)]
 BAD_VALUES += [
     (name, bad)
-    for name in ("q_layer_norm", "random_warm_up", "lean_sampling", "store_buffer_in_checkpoints")
+    for name in ("q_layer_norm", "random_warm_up", "fast_sampling", "store_buffer_in_checkpoints")
     for bad in ("False", 0, None)
 ]
 BAD_VALUES += [("max_sampling_lag", bad) for bad in (-1, 1.5, True)]
@@ -435,9 +435,27 @@ def test_groups_of_opponents_are_a_dict():
         make_config(opponent_groups=[["a", "b"]]).validate()
 
 
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"lean_sampling": False}, "fast_sampling", False),
+        ({"opponent_model": "resampled"}, "opponent_model", "importance_sampling"),
+    ],
+)
+def test_names_of_the_last_version_are_taken_with_a_warning(given, name, value):
+    for take in (
+        lambda: make_config(**given),
+        lambda: make_config().update_from_dict(given),
+    ):
+        with pytest.warns(DeprecationWarning, match=r"is now called"):
+            config = take()
+        assert getattr(config, name) == value
+        config.validate()
+
+
 def test_the_resampled_opponent_model_needs_a_kl_weight_above_0():
     with pytest.raises(ValueError, match="`kl_coeff"):
-        make_config(opponent_model="resampled", kl_coeff=0.0).validate()
+        make_config(opponent_model="importance_sampling", kl_coeff=0.0).validate()
     make_config(opponent_model="reparameterised", kl_coeff=0.0).validate()
 
 

@@ -195,4 +195,4 @@ def test_an_evaluation_cannot_have_settings_of_the_training():
     wrong = make_config().evaluation(evaluation_config={"alpha": 0.1, "explore": False})
     with pytest.raises(ValueError, match="`evaluation_config` gives `alpha`"):
         wrong.validate()
-    make_config().evaluation(evaluation_config={"lean_sampling": False}).validate()
+    make_config().evaluation(evaluation_config={"fast_sampling": False}).validate()

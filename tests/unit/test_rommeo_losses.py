@@ -23,7 +23,7 @@ from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
-from rommeo_rllib.rommeo_ac.resampling import REPARAMETERISED, RESAMPLED
+from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, REPARAMETERISED
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
@@ -86,7 +86,7 @@ def losses_and_gradients(policy: ROMMEOPolicy, update: Update):
 
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE])
-@pytest.mark.parametrize("opponent_model", [REPARAMETERISED, RESAMPLED])
+@pytest.mark.parametrize("opponent_model", [REPARAMETERISED, IMPORTANCE_SAMPLING])
 def test_equal_observations_are_computed_once_with_the_same_result(
     space, opponent_model, monkeypatch
 ):
@@ -192,7 +192,9 @@ def test_an_agent_does_not_answer_opponents_that_do_not_act():
         assert (policy.act(observations, False, opponent_mask=present) != everybody).any()
 
 
-@pytest.mark.parametrize("training", [{}, {"kl_coeff": 0.0}, {"opponent_model": RESAMPLED}])
+@pytest.mark.parametrize(
+    "training", [{}, {"kl_coeff": 0.0}, {"opponent_model": IMPORTANCE_SAMPLING}]
+)
 @pytest.mark.parametrize("now", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
 @pytest.mark.parametrize("after", [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
 @pytest.mark.parametrize("policy_class", [ROMMEOPolicy, EncodingPolicy])

@@ -12,9 +12,9 @@ from rommeo_rllib.joint_action.spaces.agents import (
     Opponents,
     agent_action_spaces,
     check_agents_of_policy,
+    opponents_by_agent,
     shared_opponents,
     sorted_agents,
-    whom_each_models,
 )
 
 PLANE = Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 10.0], np.float32))
@@ -34,13 +34,13 @@ def test_agents_are_sorted(agents, order):
 
 
 def test_opponents_are_all_others_in_order():
-    assert whom_each_models(["c", "b", "a"])["b"] == ["a", "c"]
+    assert opponents_by_agent(["c", "b", "a"])["b"] == ["a", "c"]
 
 
 def test_agents_model_those_whom_they_are_told_to_model():
     spaces = {"a": Discrete(2), "b": Discrete(3), "c": Discrete(4)}
     groups = {"a": ["c"], "c": ("b", "a")}
-    assert whom_each_models(spaces, groups) == {"a": ["c"], "b": ["a", "c"], "c": ["a", "b"]}
+    assert opponents_by_agent(spaces, groups) == {"a": ["c"], "b": ["a", "c"], "c": ["a", "b"]}
     assert shared_opponents("p", ["a"], spaces, groups).action_spaces == (Discrete(4),)
 
 
@@ -54,7 +54,7 @@ def test_agents_model_those_whom_they_are_told_to_model():
 )
 def test_groups_of_agents_that_there_are_not_are_refused(groups, message):
     with pytest.raises(ValueError, match=message):
-        whom_each_models(["a", "b"], groups)
+        opponents_by_agent(["a", "b"], groups)
 
 
 def test_an_agent_that_is_told_to_model_nobody_is_refused():

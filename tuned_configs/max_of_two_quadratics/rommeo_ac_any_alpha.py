@@ -13,7 +13,7 @@ RANDOM_PLAYS = 150
 
 config = rommeo_ac.config.copy(copy_frozen=False).training(
     alpha=0.5,
-    opponent_model="resampled",
+    opponent_model="importance_sampling",
     random_warm_up=True,
     num_steps_sampled_before_learning_starts=RANDOM_PLAYS,
 )

@@ -24,7 +24,7 @@ MINIMUM, MEAN = "minimum", "mean"
 TWIN_Q_CHOICES = (False, True, MINIMUM, MEAN)
 """One Q-network, or two, of which the smaller value counts (True says the same) or the mean."""
 
-MAX_COUNTED_ACTIONS = 64
+MAX_ENUMERATED_ACTIONS = 64
 """Up to this many joint actions of the opponents, and as many own actions that are made of several
 choices, are all considered; of more, samples are. A single choice is always counted."""
 
@@ -46,8 +46,8 @@ class Critic(nn.Module):
         networks: the Q-networks.
         target_networks: their targets.
         target_encoders: the encoders' targets, by name.
-        counts_own_actions: whether expectations over the own actions are exact; then a Q-network
-            has an output for each.
+        enumerates_own_actions: whether expectations over the own actions are exact; then a
+            Q-network has an output for each.
         own_actions: where those are made of several choices, all of them, (N, own action size);
             else None.
     """
@@ -67,14 +67,14 @@ class Critic(nn.Module):
     ):
         super().__init__()
         several = len(own_components) > 1
-        listed = all_actions(own_components, MAX_COUNTED_ACTIONS) if several else None
+        listed = all_actions(own_components, MAX_ENUMERATED_ACTIONS) if several else None
         self.register_buffer("own_actions", listed, persistent=False)
         is_choice = not several and own_components[0].kind == "discrete"
-        self.counts_own_actions = is_choice or listed is not None
+        self.enumerates_own_actions = is_choice or listed is not None
         # One output for each of the actions that are listed, so that expectations over them are
         # exact and cost one pass.
         inputs, own = observation_size + opponent_size, action_size(own_components)
-        if not self.counts_own_actions:
+        if not self.enumerates_own_actions:
             inputs, outputs = inputs + own, 1
         else:
             outputs = own if listed is None else len(listed)
@@ -162,7 +162,7 @@ class Critic(nn.Module):
         opponent_actions: Tensor,
     ) -> list[Tensor]:
         """What each network says; shapes as for `forward`."""
-        if not self.counts_own_actions:
+        if not self.enumerates_own_actions:
             assert own_actions is not None
             inputs = torch.cat([observations, own_actions, opponent_actions], dim=-1)
             return [network(inputs).squeeze(-1) for network in networks.children()]

@@ -25,7 +25,7 @@ from rommeo_rllib.joint_action.replay.files import ReplayFiles
 from rommeo_rllib.joint_action.replay.samplers import Drawn, UniformSampler
 from rommeo_rllib.joint_action.replay.storage import JointStorage
 from rommeo_rllib.joint_action.replay.transitions import EpisodeJoiner, JointSteps
-from rommeo_rllib.joint_action.spaces.agents import AgentID, OpponentGroups, whom_each_models
+from rommeo_rllib.joint_action.spaces.agents import AgentID, OpponentGroups, opponents_by_agent
 from rommeo_rllib.joint_action.spaces.encoding import encode_actions
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.spaces.packing import blank
@@ -117,7 +117,7 @@ class JointReplayBuffer(ReplayOfReplica):
             *(ReplayOfReplica(storage, self.sampler, replica) for replica in range(1, replicas)),
         ]
         self.agents = storage.agents
-        self._opponents = whom_each_models(self.agents, opponent_groups)
+        self._opponents = opponents_by_agent(self.agents, opponent_groups)
         self._numbers = {agent: number for number, agent in enumerate(self.agents)}
         # Who acted in all rows, when a batch was last drawn.
         self._ever_present: set[AgentID] = set()

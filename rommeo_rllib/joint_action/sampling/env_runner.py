@@ -1,4 +1,4 @@
-"""RLlib's multi-agent env runner, made reproducible and lean."""
+"""RLlib's multi-agent env runner, made reproducible, with a fast path."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, group_polici
 from rommeo_rllib.joint_action.sampling.env_border import EnvBorder, warn_of_turns
 from rommeo_rllib.joint_action.sampling.env_guard import EnvGuard
 from rommeo_rllib.joint_action.sampling.env_state import comparable, restore_states, stored_states
-from rommeo_rllib.joint_action.sampling.fast_path import LeanSampler
-from rommeo_rllib.joint_action.sampling.fast_path_conditions import samples_plainly
+from rommeo_rllib.joint_action.sampling.fast_path import FastSampler
+from rommeo_rllib.joint_action.sampling.fast_path_conditions import allows_fast_path
 from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
 from rommeo_rllib.joint_action.sampling.recent_episodes import RecentEpisodes
 from rommeo_rllib.joint_action.spaces.agents import (
     agent_action_spaces,
-    whom_each_models,
+    opponents_by_agent,
 )
 from rommeo_rllib.naming import shown
 from rommeo_rllib.noise import (
@@ -46,7 +46,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     """Samples without per-step bookkeeping where nobody asked for it, else as RLlib does.
 
     With the same seed both ways give the same joint transitions: actions depend on a stream of
-    random numbers for each policy. Replicas can be sampled in the lean way only.
+    random numbers for each policy. Replicas need the fast path.
     """
 
     _needs_initial_reset: bool
@@ -63,8 +63,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             and kwargs.get("worker_index")
             and not config.custom_evaluation_function
         )
-        self._lean_sampler: LeanSampler | None = None
-        self._sampled_leanly = False
+        self._fast_sampler: FastSampler | None = None
+        self._used_fast_path = False
         self._guard = EnvGuard(None)
         self._borders: list[EnvBorder] = []
         super().__init__(config=config, **kwargs)
@@ -72,18 +72,18 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
 
     def _choose_way_of_sampling(self) -> None:
         all_ours = self.env is not None and len(self._joint_action_policies()) == len(self.module)
-        if not (all_ours and samples_plainly(self.config)):
-            self._lean_sampler = None
-        elif self._lean_sampler is not None:
-            self._lean_sampler.policy_mapping_fn = self.config.policy_mapping_fn
+        if not (all_ours and allows_fast_path(self.config)):
+            self._fast_sampler = None
+        elif self._fast_sampler is not None:
+            self._fast_sampler.policy_mapping_fn = self.config.policy_mapping_fn
         else:
-            self._lean_sampler = LeanSampler(
+            self._fast_sampler = FastSampler(
                 [env.unwrapped for env in self.env.envs],
                 self.config.replicas,
                 self.config.policy_mapping_fn,
                 self._seed,
                 self._generators,
-                whom_each_models(
+                opponents_by_agent(
                     agent_action_spaces(self.get_spaces()[INPUT_ENV_SINGLE_SPACES]),
                     self.config.opponent_groups,
                 ),
@@ -91,9 +91,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             )
 
     @property
-    def samples_leanly(self) -> bool:
+    def uses_fast_path(self) -> bool:
         """Whether RLlib's own way of sampling is skipped."""
-        return self._lean_sampler is not None
+        return self._fast_sampler is not None
 
     def make_env(self) -> None:
         """Makes the environments, a set for each replica, and tries each out.
@@ -131,9 +131,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             if is_checked:
                 with self._guard.watching():
                     border.try_out()
-        if self._lean_sampler is not None:  # Of the environments before.
-            self._recent_episodes.count(self._lean_sampler, self.metrics)
-            self._lean_sampler = None
+        if self._fast_sampler is not None:  # Of the environments before.
+            self._recent_episodes.count(self._fast_sampler, self.metrics)
+            self._fast_sampler = None
             self._choose_way_of_sampling()
 
     def follow_connectors(self, other: JointActionEnvRunner) -> None:
@@ -160,9 +160,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             if module_id not in self._generators:
                 self._give_noise(module_id, added=True)
         self._groups = None
-        sampled_leanly = self.samples_leanly
+        used_fast_path = self.uses_fast_path
         self._choose_way_of_sampling()
-        self._needs_initial_reset |= bool(gone) or self.samples_leanly != sampled_leanly
+        self._needs_initial_reset |= bool(gone) or self.uses_fast_path != used_fast_path
 
     def _joint_action_policies(self) -> list[str]:
         module_ids = list(self.module.keys())
@@ -222,9 +222,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         )
 
     def _sample_episodes(self, **settings: Any) -> list[MultiAgentEpisode]:
-        if self._sampled_leanly:
+        if self._used_fast_path:
             # Present episodes belong to the other way of sampling.
-            self._needs_initial_reset, self._sampled_leanly = True, False
+            self._needs_initial_reset, self._used_fast_path = True, False
         with self._guard.watching():
             try:
                 episodes = super().sample(**settings)
@@ -244,7 +244,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         explore: bool | None = None,
         force_reset: bool = False,
     ) -> list[Any]:
-        """Joint steps (see `JointSteps`), or RLlib's episodes where the lean way does not serve.
+        """Joint steps (see `JointSteps`), or RLlib's episodes where the fast path does not serve.
 
         Args:
             num_timesteps: env steps of all environments of a replica, at least.
@@ -252,7 +252,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             explore: sample actions; None for what the configuration says.
             force_reset: let all environments begin anew.
         """
-        sampler = self._lean_sampler
+        sampler = self._fast_sampler
         if sampler is None:
             return self._sample_episodes(
                 num_timesteps=num_timesteps,
@@ -260,8 +260,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 explore=explore,
                 force_reset=force_reset,
             )
-        if not self._sampled_leanly:
-            self._needs_initial_reset, self._sampled_leanly = True, True
+        if not self._used_fast_path:
+            self._needs_initial_reset, self._used_fast_path = True, True
         whole_episodes = self.config.batch_mode == "complete_episodes"
         if num_timesteps is None and num_episodes is None and whole_episodes:
             num_episodes = self.config.num_envs_per_env_runner
@@ -288,8 +288,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
 
     def get_metrics(self) -> Any:
         """RLlib's metrics since the last call, and each replica's mean return and length."""
-        if self._lean_sampler is not None:
-            self._recent_episodes.count(self._lean_sampler, self.metrics)
+        if self._fast_sampler is not None:
+            self._recent_episodes.count(self._fast_sampler, self.metrics)
         self._recent_episodes.log(self.metrics)
         metrics = super().get_metrics()
         if self.config.in_evaluation:
@@ -354,8 +354,8 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         envs = stored_states(self._borders)
         if not envs:
             return None
-        sampler = self._lean_sampler
-        is_under_way = not self._needs_initial_reset and self._sampled_leanly == self.samples_leanly
+        sampler = self._fast_sampler
+        is_under_way = not self._needs_initial_reset and self._used_fast_path == self.uses_fast_path
         games = None if sampler is None else sampler.get_state()
         # As bytes, which msgpack can write, too.
         return pickle.dumps((self._game_settings(), envs, games, is_under_way))
@@ -364,9 +364,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         settings, envs, games, is_under_way = stored
         if settings != self._game_settings() or not restore_states(self._borders, envs):
             return
-        if self._lean_sampler is not None:
-            self._lean_sampler.set_state(games)
-            self._sampled_leanly = True
+        if self._fast_sampler is not None:
+            self._fast_sampler.set_state(games)
+            self._used_fast_path = True
             self._needs_initial_reset = not is_under_way
         elif is_under_way:
             # New episodes must not begin at the environments' seed again.
@@ -382,7 +382,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             config.replicas,
             self.get_spaces()[INPUT_ENV_SINGLE_SPACES],
             sorted(self._generators),
-            self.samples_leanly,
+            self.uses_fast_path,
         ]
 
 

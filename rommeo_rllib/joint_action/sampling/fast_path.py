@@ -68,7 +68,7 @@ _Actions: TypeAlias = dict[AgentID, tuple[Any, Any]]
 """For each agent its action as RLlib stores it, and as the environment wants it."""
 
 
-class LeanSampler:
+class FastSampler:
     """Steps environments and writes joint transitions down.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
 
-def samples_plainly(config: Any) -> bool:
+def allows_fast_path(config: Any) -> bool:
     """Whether nobody asked for callbacks, connectors or another special way of sampling."""
     plain = type(config)(algo_class=config.algo_class)
     has_callbacks = any(
@@ -38,7 +38,7 @@ _SAMPLING_KEYS = [
     "add_default_connectors_to_env_to_module_pipeline",
     "add_default_connectors_to_module_to_env_pipeline",
     "clip_actions",
-    "lean_sampling",
+    "fast_sampling",
     "restart_failed_sub_environments",
 ]
 """Keys that, changed by the user, call for RLlib's own way of sampling."""

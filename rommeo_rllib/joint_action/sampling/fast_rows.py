@@ -1,4 +1,4 @@
-"""What lean sampling writes down: rows of transitions, and the same in columns."""
+"""What the fast path writes down: rows of transitions, and the same in columns."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
-from rommeo_rllib.joint_action.sampling.fast_path import EpisodeResult, LeanSampler
+from rommeo_rllib.joint_action.sampling.fast_path import EpisodeResult, FastSampler
 from rommeo_rllib.joint_action.spaces.replicas import REPLICAS
 
 
@@ -56,7 +56,7 @@ class RecentEpisodes:
         """Takes in an episode of RLlib's own way of sampling."""
         self._summaries.append(summary)
 
-    def count(self, sampler: LeanSampler, metrics: MetricsLogger) -> None:
+    def count(self, sampler: FastSampler, metrics: MetricsLogger) -> None:
         """Takes in what has been sampled since the last call, and logs RLlib's counts of it.
 
         With replicas, env steps are those of one replica.

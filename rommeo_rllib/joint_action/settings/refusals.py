@@ -90,7 +90,7 @@ def _name(given: Any) -> str:
     return given.__name__ if inspect.isclass(given) else shown(given)
 
 
-_SAMPLING = ("env_time_limit_s", "lean_sampling")
+_SAMPLING = ("env_time_limit_s", "fast_sampling")
 """What of `.training()` an evaluation may have otherwise."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
+from warnings import warn
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -32,6 +33,23 @@ NotProvided: Any = _NotProvided
 
 _KEPT_AS = {"model_config": "_model_config"}
 _DICTS = ("env_config", "evaluation_config", "multiagent")
+
+
+_RENAMED = {"lean_sampling": "fast_sampling"}
+_RENAMED_VALUES = {("opponent_model", "resampled"): "importance_sampling"}
+"""Names of earlier versions, which are taken for one release."""
+
+
+def _as_called_now(key: str, value: Any) -> tuple[str, Any]:
+    """A setting and its value by their present names; a warning where they have others."""
+    name = _RENAMED.get(key, key)
+    if isinstance(value, str):
+        value, given = _RENAMED_VALUES.get((name, value), value), value
+        if value != given:
+            warn(f"`{name}={given!r}` is now called {value!r}.", DeprecationWarning, stacklevel=3)
+    if name != key:
+        warn(f"`{key}` is now called `{name}`.", DeprecationWarning, stacklevel=3)
+    return name, value
 
 
 class StrictConfig(AlgorithmConfig):
@@ -83,6 +101,8 @@ class StrictConfig(AlgorithmConfig):
         Raises:
             ValueError: for a key that nobody knows; it names the nearest right one.
         """
+        for key in [key for key in kwargs if key in _RENAMED]:
+            setattr(self, key, kwargs.pop(key))
         kwargs = {self._translate_special_keys(key, False): kwargs[key] for key in kwargs}
         others = {key: kwargs[key] for key in kwargs if key not in self.training_keys()}
         if others:
@@ -150,6 +170,7 @@ class StrictConfig(AlgorithmConfig):
         return self._per_module_overrides[module_id]
 
     def __setattr__(self, key: str, value: Any) -> None:
+        key, value = _as_called_now(key, value)
         # Searches draw NumPy's numbers, and schedules may come as arrays.
         if isinstance(value, np.generic | np.ndarray):
             value = value.tolist()

@@ -38,7 +38,7 @@ def sorted_agents(agents: Iterable[AgentID]) -> list[AgentID]:
     return sorted(agents, key=lambda agent: (type(agent).__name__, agent))
 
 
-def whom_each_models(
+def opponents_by_agent(
     agents: Iterable[AgentID], opponent_groups: OpponentGroups | None = None
 ) -> dict[AgentID, list[AgentID]]:
     """For each agent the opponents that it models, in order: all others, unless it is told whom.
@@ -128,7 +128,7 @@ def shared_opponents(
     Raises:
         ValueError: if two of the agents see different opponents, naming both, or one sees none.
     """
-    modelled = whom_each_models(action_spaces, opponent_groups)
+    modelled = opponents_by_agent(action_spaces, opponent_groups)
     for agent, space in action_spaces.items():
         action_components(space, f"Agent {agent!r}")
     seen = {agent: Opponents(tuple(action_spaces[o] for o in modelled[agent])) for agent in agents}

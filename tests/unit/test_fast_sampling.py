@@ -11,7 +11,7 @@ from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.modules.stacking import group_policies
 from rommeo_rllib.joint_action.replay.transitions import JointSteps
-from rommeo_rllib.joint_action.sampling.fast_path import LeanSampler
+from rommeo_rllib.joint_action.sampling.fast_path import FastSampler
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
@@ -23,7 +23,7 @@ AGENTS = ["player_0", "player_1"]
 REPLICAS, PLAYS = 3, 4
 
 
-def make_sampler(game: type, replicas: list[int]) -> tuple[LeanSampler, list]:
+def make_sampler(game: type, replicas: list[int]) -> tuple[FastSampler, list]:
     """A sampler of these replicas, each with networks and random numbers of its own."""
     envs = [PettingZooMultiAgentEnv(game(plays_per_episode=PLAYS, memory=True)) for _ in replicas]
     space = envs[0].get_action_space(AGENTS[0])
@@ -48,7 +48,7 @@ def make_sampler(game: type, replicas: list[int]) -> tuple[LeanSampler, list]:
         )
         generators[name] = seeded_generator(*key)
     modelled = {AGENTS[0]: [AGENTS[1]], AGENTS[1]: [AGENTS[0]]}
-    sampler = LeanSampler(
+    sampler = FastSampler(
         envs, len(replicas), lambda agent, *_, **__: agent, replicas[0], generators, modelled
     )
     sampler.reset()
