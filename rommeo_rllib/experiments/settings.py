@@ -38,7 +38,10 @@ def apply_settings(config: AlgorithmConfig, settings: Iterable[str]) -> None:
         inner = path.split(".")[1:]
         attribute = attribute_of(config, path, f"--set {setting}")
         current, value = getattr(config, attribute), literal(text)
-        if not inner and not _is_of_kind(value, current):
+        allows = getattr(
+            config, "allows", lambda name, value: False
+        )  # RLlib's have no such method.
+        if not (inner or _is_of_kind(value, current) or allows(attribute, value)):
             allowed = "True or False" if isinstance(current, bool) else "a number"
             raise UsageError(f"--set {setting}: allowed: {allowed}, such as {current!r}.")
         setattr(config, attribute, replaced(current, inner, value, f"--set {setting}"))

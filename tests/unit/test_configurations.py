@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.settings import apply_settings
@@ -193,3 +194,25 @@ def test_a_configuration_file_may_have_a_getattr_of_its_own(tmp_path):
     file = written(tmp_path, "def __getattr__(name): raise RuntimeError(name)")
     with pytest.raises(UsageError, match="has no `config`"):
         configurations.load(file)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "value"),
+    [
+        ("twin_q=mean", "twin_q", "mean"),
+        ("n_step=(1, 3)", "n_step", (1, 3)),
+        ('replay_priorities={"alpha": 0.5}', "replay_priorities", {"alpha": 0.5}),
+        ("opponent_groups=None", "opponent_groups", None),
+    ],
+)
+def test_an_option_takes_values_of_all_its_kinds(setting, name, value):
+    config = ROMMEOACConfig()
+    apply_settings(config, [setting])
+    assert getattr(config, name) == value
+    config.check_values()
+
+
+@pytest.mark.parametrize("setting", ["twin_q=false", "twin_q=median", "q_layer_norm=mean"])
+def test_a_flag_takes_no_other_text(setting):
+    with pytest.raises(UsageError, match="allowed: True or False"):
+        apply_settings(ROMMEOACConfig(), [setting])

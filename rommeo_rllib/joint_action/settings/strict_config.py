@@ -160,6 +160,16 @@ class StrictConfig(AlgorithmConfig):
                 is_possible(name, getattr(self, name))
         model_settings.check_values(self)
 
+    def allows(self, name: str, value: Any) -> bool:
+        """Whether this is one of our own options, and may have that value."""
+        option = options_of(type(self)).get(name)
+        try:
+            for is_possible in option.checks if option else ():
+                is_possible(name, value)
+        except ValueError:
+            return False
+        return option is not None
+
     def get_config_for_module(self, module_id: str) -> Self:
         """The configuration with the settings that a policy, or a replica of it, has of its own."""
         if module_id not in self._per_module_overrides:
