@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 
-from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
+from rommeo_rllib.rllib_boundary.episodes import OrderedEpisode
 
 NUM_ACTIONS = 4
 WAITING = 1000.0

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.tune.registry import ENV_CREATOR, _global_registry
 from safetensors import safe_open
 
 from rommeo_rllib.deployment.rebuilding import SENSELESS, algorithms, rebuilt
@@ -27,6 +26,7 @@ from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.settings.settings_json import settings_from_json
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.naming import printable, unknown_name_message
+from rommeo_rllib.rllib_boundary.tune import is_registered
 
 _MOST_BYTES = 1 << 26
 """Of a description: hundreds of times those of a game with large images."""
@@ -168,7 +168,7 @@ class Bundle:
             if not is_known:
                 raise ValueError(f"{printable(self.folder)} {what}; {_GIVE_CONFIG}")
         name = content["environment"]
-        if not _global_registry.contains(ENV_CREATOR, name):
+        if not is_registered(name):
             # RLlib and Gymnasium would import a module whose path is given as a name.
             raise ValueError(
                 f"{printable(self.folder)} is of the environment {printable(name)}, which is "

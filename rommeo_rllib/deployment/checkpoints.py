@@ -19,9 +19,9 @@ from rommeo_rllib.joint_action.checkpoints.manifest import MANIFEST, check_manif
 from rommeo_rllib.joint_action.spaces.agents import AgentID
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.naming import printable, unknown_name_message
+from rommeo_rllib.rllib_boundary.env_runners import connectors
 
 _CONSTRUCTION_FILE = "class_and_ctor_args.pkl"
-_CONNECTORS = ("env_to_module_connector", "module_to_env_connector")
 
 
 class NotTrusted(ValueError):
@@ -125,11 +125,11 @@ class Trained:
         if self._bundle is not None and self._bundle.connectors != "stateful":
             return
         folder = Path(self.path).expanduser().resolve() / "env_runner"
-        for name in _CONNECTORS:
-            if (folder / name).is_dir():
-                self._need_trust(folder / name, "the state of its connectors is in no bundle")
-                pipeline = getattr(runner, f"_{name.removesuffix('_connector')}")
-                pipeline.restore_from_path(str(folder / name))
+        for name, pipeline in connectors(runner).items():
+            stored = folder / f"{name}_connector"
+            if stored.is_dir():
+                self._need_trust(stored, "the state of its connectors is in no bundle")
+                pipeline.restore_from_path(str(stored))
 
     def _need_trust(self, read: Path, why: str) -> None:
         if self._trust:

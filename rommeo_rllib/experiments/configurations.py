@@ -20,6 +20,7 @@ from rommeo_rllib.experiments.folders import is_file, is_folder
 from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.experiments.trials import ENV_STEPS, as_json
 from rommeo_rllib.naming import did_you_mean, shown
+from rommeo_rllib.rllib_boundary.tune import is_registered
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -188,14 +189,13 @@ def _without_rllibs_advice(message: str) -> str:
 def _check_environment(env: Any) -> None:
     """Raises a UsageError if there is no environment, or none of that name."""
     import gymnasium as gym
-    from ray.tune.registry import ENV_CREATOR, _global_registry
 
     from rommeo_rllib.envs import GAMES
 
     if env is None:
         raise UsageError("The configuration has no environment: call `.environment(...)`.")
     # RLlib also takes Gymnasium's names, and a module's with its class.
-    if not isinstance(env, str) or _global_registry.contains(ENV_CREATOR, env):
+    if not isinstance(env, str) or is_registered(env):
         return
     if env in gym.registry or ":" in env or "." in env:
         return

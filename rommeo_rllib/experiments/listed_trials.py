@@ -25,6 +25,7 @@ from rommeo_rllib.experiments.folders import Folder, write_whole
 from rommeo_rllib.experiments.settings import value_at
 from rommeo_rllib.experiments.signals import STOPPING, raise_interrupt
 from rommeo_rllib.experiments.trials import CONFIG_FILE, ROWS_FILE, Ledger, Trial, as_json
+from rommeo_rllib.rllib_boundary.tune import go_on, rename_trial
 
 _NUMBER = "__trial__"
 _OF_A_FAILURE = ("error.txt", "error.pkl")
@@ -52,31 +53,19 @@ class ListedTrials(BasicVariantGenerator):
         if made is None:
             return None
         trial, config = self._configs[made.config[_NUMBER]]
-        self._live_trials.discard(made.trial_id)
-        made.trial_id = trial.id
-        self._live_trials.add(trial.id)
+        rename_trial(self, made, trial.id)
         made.config = config
         made.evaluated_params = dict(trial.values)
         made.experiment_tag = trial.label
         trial.folder = trial.folder or f"{made.trainable_name}_{trial.id}_{trial.label}"
         made.relative_logdir = made.storage.trial_dir_name = trial.folder
         if trial.checkpoint is not None:
-            _go_on(made, f"{self._where}/{trial.folder}/{trial.checkpoint}")
+            go_on(made, f"{self._where}/{trial.folder}/{trial.checkpoint}")
         return made
 
     # What Tune stores of a search nobody restores: see above.
     def save_to_dir(self, dirpath: str, session_str: str) -> None:
         """Stores nothing."""
-
-
-def _go_on(made: Any, checkpoint: str) -> None:
-    from ray.train._internal.session import _TrainingResult
-    from ray.tune import Checkpoint
-
-    made.restore_path = checkpoint
-    made._restore_checkpoint_result = _TrainingResult(Checkpoint(checkpoint), metrics={})
-    # The next one must not be written into the same folder.
-    made.storage.current_checkpoint_index = int(checkpoint.rsplit("_", 1)[-1])
 
 
 class WriteDown(Callback):

@@ -8,10 +8,10 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
 
 from rommeo_rllib.errors import CommandError, one_line
 from rommeo_rllib.experiments.signals import end_at_once, handled_by, held_back, out_of_reach
+from rommeo_rllib.rllib_boundary.tune import sigterm_left_alone
 
 _SECONDS_TO_ANSWER = 10.0
 
@@ -57,8 +57,8 @@ def _start_ray() -> None:
 
     address = os.environ.get("RAY_ADDRESS", "")
     _require_listener(address)
-    # In the main thread Ray handles SIGTERM by an exit in the midst of its start.
-    with held_back(), patch.object(ray._private.utils, "set_sigterm_handler"):
+    # Ray would handle SIGTERM by an exit in the midst of its start.
+    with held_back(), sigterm_left_alone():
         try:
             ray.init(
                 include_dashboard=False,

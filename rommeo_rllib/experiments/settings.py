@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.naming import did_you_mean, shown
+from rommeo_rllib.rllib_boundary import KEPT_AS
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -19,7 +20,7 @@ Setting = dict[str, Any]
 """Values by the path of their key, such as "alpha.initial"."""
 
 # What users write on the left is a method's argument; on the right is where RLlib keeps it.
-_ALIASES = {"model_config": "_model_config"}
+_ALIASES = {"model_config": KEPT_AS["model_config"]}
 
 # What RLlib itself fills in.
 _RLLIBS_OWN = ("algo_class", "in_evaluation", "simple_optimizer")

@@ -42,6 +42,7 @@ from rommeo_rllib.joint_action.spaces.agents import (
 )
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.provenance import PROVENANCE, provenance
+from rommeo_rllib.rllib_boundary.running import local_learner, set_environment
 
 SAMPLING_LAG = "sampling_lag"
 """Key of a result: age, in env steps, of the oldest weights that acted in an iteration."""
@@ -100,7 +101,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         action_spaces, replayed = agent_action_spaces(spaces), agent_observation_spaces(spaces)
         for agent in action_spaces:
             # What connectors make of observations, only the policy's own space tells.
-            policy = self.config._policy_of(agent)
+            policy = self.config.policy_of(agent)
             if policy in self.spaces:
                 replayed[agent] = self.spaces[policy][0]
         return self.config.make_replay_buffer(action_spaces, replayed)
@@ -143,7 +144,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         config.validate()
         config.freeze()
         self.cleanup()
-        self._env_id, self.env_creator = self._get_env_id_and_creator(config.env, config)
+        set_environment(self, config)
         self.metrics = MetricsLogger(root=True, stats_cls_lookup=config.stats_cls_lookup)
         self.eval_env_runner_group = None
         self.config = config
@@ -155,10 +156,10 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         self._policies_are_shared = (
             self._samples_locally
             and self.learner_group.is_local
-            and self.learner_group._learner.device.type == "cpu"
+            and local_learner(self.learner_group).device.type == "cpu"
         )
         if self._policies_are_shared:
-            self.env_runner.share(self.learner_group._learner.groups)
+            self.env_runner.share(local_learner(self.learner_group).groups)
 
     def __repr__(self) -> str:
         # RLlib's own fails where the constructor did, and so hides the reason.
@@ -289,7 +290,7 @@ class JointActionAlgorithm(CheckpointedAlgorithm):
         timesteps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: env_steps}
         with self.metrics.log_time((TIMERS, LEARNER_UPDATE_TIMER)):
             if self.learner_group.is_local:
-                self.learner_group._learner.update(batches, timesteps=timesteps)
+                local_learner(self.learner_group).update(batches, timesteps=timesteps)
             else:
                 samples = {i: SampleBatch(columns) for i, columns in batches.items()}
                 batch = MultiAgentBatch(samples, env_steps=rows)

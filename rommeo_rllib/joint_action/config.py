@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import gymnasium as gym
 from ray.rllib.connectors.common.frame_stacking import FrameStacking
 from ray.rllib.connectors.connector_v2 import ConnectorV2
-from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch, MeanStdFilter
+from ray.rllib.connectors.env_to_module import AddObservationsFromEpisodesToBatch
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
@@ -39,7 +39,6 @@ from rommeo_rllib.joint_action.replay.memory_needed import check_replay_fits
 from rommeo_rllib.joint_action.replay.prioritized import BYTES_OF_PRIORITIES, prioritized
 from rommeo_rllib.joint_action.replay.storage import BYTES_OF_LINKS
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
-from rommeo_rllib.joint_action.sampling.mended_rllib import PerAgentMeanStdFilter
 from rommeo_rllib.joint_action.settings import model_settings, per_policy
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, LearningRate, options
 from rommeo_rllib.joint_action.settings.refusals import refuse_unknown_policy, warn_of_action_masks
@@ -59,6 +58,8 @@ from rommeo_rllib.joint_action.spaces.encoding import observation_size
 from rommeo_rllib.joint_action.spaces.opponent_mask import AddOpponentMask
 from rommeo_rllib.joint_action.spaces.replicas import replica_id, split_id
 from rommeo_rllib.naming import shown
+from rommeo_rllib.rllib_boundary import configs
+from rommeo_rllib.rllib_boundary.episodes import mend_filters
 
 IN_0_1 = Check(lambda value: is_finite_number(value) and 0 < value <= 1, "a number in (0, 1]")
 
@@ -196,7 +197,7 @@ class JointActionConfig(StrictConfig):
                 field, its value and what is allowed.
         """
         super().validate()
-        if not self._validate_config:
+        if not configs.is_validated(self):
             return
         if self.max_sampling_lag and not (self.num_env_runners or self.in_evaluation):
             raise ValueError(
@@ -246,13 +247,13 @@ class JointActionConfig(StrictConfig):
         env_spaces = _env_spaces(env, spaces)
         action_spaces = agent_action_spaces(env_spaces)
         for agent in action_spaces:
-            refuse_unknown_policy(agent, self._policy_of(agent), multi_spec.rl_module_specs)
+            refuse_unknown_policy(agent, self.policy_of(agent), multi_spec.rl_module_specs)
         warn_of_action_masks(agent_observation_spaces(env_spaces))
         for policy in ours:
             spec = multi_spec.rl_module_specs[policy]
-            agents = [a for a in action_spaces if self._policy_of(a) == policy]
+            agents = [a for a in action_spaces if self.policy_of(a) == policy]
             # What connectors make of observations, only the policy's own space tells.
-            if self._env_to_module_connector is None:
+            if configs.given_connector(self, "env_to_module") is None:
                 check_agents_of_policy(policy, agents, env_spaces)
             observation_size(spec.observation_space, f"Policy {policy!r}")
             # A policy to which no agent is mapped at first may get any of them later.
@@ -264,7 +265,7 @@ class JointActionConfig(StrictConfig):
                 modelled = opponents_by_agent(action_spaces, self.opponent_groups)
                 seen = agent_observation_spaces(env_spaces)
                 opponents = central_opponents(
-                    policy, agents, opponents, modelled, seen, self._policy_of
+                    policy, agents, opponents, modelled, seen, self.policy_of
                 )
             spec.model_config = {**spec.model_config, OPPONENTS: opponents}
         observed = [multi_spec.rl_module_specs[policy] for policy in ours]
@@ -296,8 +297,8 @@ class JointActionConfig(StrictConfig):
 
     def _auto_includes_changed_by(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """What a policy with settings of its own finds in its model config instead of all's."""
-        own = per_policy.configuration_of(self, overrides)._model_config_auto_includes
-        common = self._model_config_auto_includes
+        own = configs.model_config_defaults(per_policy.configuration_of(self, overrides))
+        common = configs.model_config_defaults(self)
         return {key: value for key, value in own.items() if value != common[key]}
 
     def build_env_to_module_connector(
@@ -310,9 +311,7 @@ class JointActionConfig(StrictConfig):
                 "RLlib's FrameStackingEnvToModule stacks for the policy only, past the episodes "
                 "that the replay learns from; use rommeo_rllib.frame_stacking.StackFrames."
             )
-        for piece in pipeline.connectors:
-            if type(piece) is MeanStdFilter:
-                piece.__class__ = PerAgentMeanStdFilter
+        mend_filters(pipeline.connectors)
         if self.add_default_connectors_to_env_to_module_pipeline:
             agents = agent_action_spaces(_env_spaces(env, spaces))
             modelled = opponents_by_agent(agents, self.opponent_groups)
@@ -397,7 +396,8 @@ class JointActionConfig(StrictConfig):
         policy, replica = split_id(module_id, self.policies)
         return seed + replica, sorted(self.policies).index(policy)
 
-    def _policy_of(self, agent: Any) -> str | None:
+    def policy_of(self, agent: AgentID) -> str | None:
+        """The policy to which the user's mapping sends an agent; None if it cannot be asked."""
         try:
             return self.policy_mapping_fn(agent, None)
         except Exception:  # The user's function may insist on a real episode.

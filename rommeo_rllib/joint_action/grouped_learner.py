@@ -25,6 +25,7 @@ from rommeo_rllib.joint_action.spaces.replicas import replica_order
 from rommeo_rllib.joint_action.update import TrainedParameters
 from rommeo_rllib.noise import NOISE, restore_streams, seeded_generator, streams_state
 from rommeo_rllib.process_memory import keep_freed_memory
+from rommeo_rllib.rllib_boundary.running import forget_optimizers
 from rommeo_rllib.schedules import Schedule, make_schedule
 
 _LEARNER_STREAM = 1
@@ -85,10 +86,7 @@ class GroupedLearner(TorchLearner):
 
     def _forget(self, group: PolicyGroup) -> None:
         self._groups.remove(group)
-        for name in self._module_optimizers.pop(group.ids[0]):
-            optimizer = self._named_optimizers.pop(name)
-            for parameter in self._optimizer_parameters.pop(optimizer):
-                self._params.pop(parameter, None)
+        for optimizer in forget_optimizers(self, group.ids[0]):
             self._learning_rates.pop(optimizer)
 
     def _regroup(self, stored: Iterable[Iterable[str]]) -> None:
@@ -152,7 +150,7 @@ class GroupedLearner(TorchLearner):
         # Several learners start from equal networks; their noise differs.
         rank = torch.distributed.get_rank() if self.distributed else 0
         key = self.config.stream_key(module_id, added=added)
-        return seeded_generator(*key, _LEARNER_STREAM, rank, device=self._device)
+        return seeded_generator(*key, _LEARNER_STREAM, rank, device=self.device)
 
     @property
     def groups(self) -> list[PolicyGroup]:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from rommeo_rllib.joint_action.grouped_learner import GroupedLearner
 from rommeo_rllib.joint_action.modules.central import OpponentPolicies, opponent_ids
 from rommeo_rllib.joint_action.modules.critic import TargetNetworks
-from rommeo_rllib.joint_action.modules.gradients import clipped, tensors_of
+from rommeo_rllib.joint_action.modules.gradients import clipped, parameters_of, tensors_of
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, kept_as_is
@@ -43,6 +43,7 @@ from rommeo_rllib.joint_action.update import (
     Update,
 )
 from rommeo_rllib.noise import PolicyNoise
+from rommeo_rllib.rllib_boundary.running import count_update
 
 
 def _num_rows(columns: Mapping[str, Any]) -> int:
@@ -136,7 +137,7 @@ class JointActionLearner(GroupedLearner):
         assert batch is not None
         timesteps = timesteps or {}
         env_steps = int(timesteps.get(NUM_ENV_STEPS_SAMPLED_LIFETIME, 0))
-        self._weights_seq_no += 1
+        count_update(self)
         self.before_gradient_based_update(timesteps=timesteps)
         batches = getattr(batch, "policy_batches", batch)
         if not isinstance(batches, ReplicaBatches):
@@ -168,7 +169,7 @@ class JointActionLearner(GroupedLearner):
             names = present[0] if present else ()
             stacked = {name: group.join([one[name] for one in padded]) for name in names}
         columns = {
-            name: torch.as_tensor(column).to(self._device, non_blocking=True)
+            name: torch.as_tensor(column).to(self.device, non_blocking=True)
             for name, column in stacked.items()
         }
         generators = [self._generators[module_id] for module_id in group.ids]
@@ -205,7 +206,12 @@ class JointActionLearner(GroupedLearner):
                 if module_id in batches:
                     self._steps_since_report[module_id] += rows
         # A user's own encoder may be frozen.
-        parameters = [p for p in self._params.values() if p.requires_grad]
+        parameters = [
+            parameter
+            for group in self._groups
+            for parameter in parameters_of(self.get_optimizer(group.ids[0]))
+            if parameter.requires_grad
+        ]
         found: Sequence[Tensor | None] = [None] * len(parameters)
         if total:
             loss = torch.stack(total).sum()
@@ -270,13 +276,13 @@ class JointActionLearner(GroupedLearner):
         policy may be absent from it, but all learners must take part.
         """
         counts = [
-            torch.tensor([float(_num_rows(batches.get(i, {}))) for i in group.ids]).to(self._device)
+            torch.tensor([float(_num_rows(batches.get(i, {}))) for i in group.ids]).to(self.device)
             for group in self._groups
         ]
         parameters = [
             (number, parameter)
             for number, group in enumerate(self._groups)
-            for parameter in self._optimizer_parameters[self.get_optimizer(group.ids[0])]
+            for parameter in parameters_of(self.get_optimizer(group.ids[0]))
             if parameter.requires_grad
         ]
         # Each as (policies of its group, numbers).

@@ -13,7 +13,7 @@ from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from scripted_episodes import End, Script, Transition, any_script, observation, play
 
 from rommeo_rllib.joint_action.replay.transitions import EpisodeJoiner, JointSteps
-from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
+from rommeo_rllib.rllib_boundary.episodes import OrderedEpisode
 
 ALWAYS = tuple(range(100))
 DENSE = {"agent_0": ALWAYS, "agent_1": ALWAYS}

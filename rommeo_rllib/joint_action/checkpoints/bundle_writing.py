@@ -23,6 +23,9 @@ from rommeo_rllib.joint_action.settings.model_settings import is_ours
 from rommeo_rllib.joint_action.settings.settings_json import settings_to_json
 from rommeo_rllib.joint_action.spaces.agents import AgentID, Opponents
 from rommeo_rllib.joint_action.spaces.space_json import Json, space_to_json
+from rommeo_rllib.rllib_boundary import CONNECTORS
+from rommeo_rllib.rllib_boundary.configs import given_connector
+from rommeo_rllib.rllib_boundary.env_runners import connectors
 
 BUNDLE = "bundle"
 """Name of the bundle's folder in a checkpoint."""
@@ -35,7 +38,6 @@ FORMAT, VERSION = "rommeo-rllib bundle", 1
 GAME_SETTINGS = ("disable_env_checking",)
 """Settings of a configuration that acting depends on, beside the environment's."""
 
-_CONNECTORS = ("env_to_module", "module_to_env")
 _ASKED = 64
 """How often a policy mapping is asked, to find out whether chance is in it."""
 
@@ -149,7 +151,7 @@ def game_described(
 def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
     """Pairs of agent and policy; None where that is not settled once and for all."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    asked = [(agent, {config._policy_of(agent) for _ in range(_ASKED)}) for agent in agents]
+    asked = [(agent, {config.policy_of(agent) for _ in range(_ASKED)}) for agent in agents]
     # A run must not depend on whether it was saved.
     random.setstate(before[0])
     np.random.set_state(before[1])  # noqa: NPY002
@@ -162,14 +164,14 @@ def _mapping(config: Any, agents: Iterable[AgentID]) -> Json:
 def connectors_of(config: Any, env_runner: Any) -> str:
     """What there is of the user's own between environment and policies: see `game_described`."""
     if all(
-        getattr(config, f"_{name}_connector") is None
+        given_connector(config, name) is None
         and getattr(config, f"add_default_connectors_to_{name}_pipeline")
-        for name in _CONNECTORS
+        for name in CONNECTORS
     ):
         return "none"
     if env_runner is None:
         return "stateful"  # Nobody here to ask.
-    states = [getattr(env_runner, f"_{name}").get_state() for name in _CONNECTORS]
+    states = [one.get_state() for one in connectors(env_runner).values()]
     return "stateful" if any(map(_says_something, states)) else "stateless"
 
 

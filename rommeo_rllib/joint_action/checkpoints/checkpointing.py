@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +45,8 @@ from rommeo_rllib.joint_action.sampling.remote import RemoteSampler
 from rommeo_rllib.joint_action.settings.per_policy import NAME, as_dict, by_module, check_added
 from rommeo_rllib.joint_action.spaces.agents import agent_action_spaces
 from rommeo_rllib.provenance import provenance
+from rommeo_rllib.rllib_boundary.configs import thawed
+from rommeo_rllib.rllib_boundary.running import expect_any_weights, is_asked_for, nothing_dropped
 
 REPLAY_BUFFER = "replay_buffer"
 """Name of the replay buffer's folder in a checkpoint."""
@@ -102,7 +102,7 @@ class CheckpointedAlgorithm(Algorithm):
         self._policies_have_changed()
         # RLlib's env runners have seen as many updates, so that they take up no other weights.
         self._forget_older_weights()
-        with self._nothing_dropped():
+        with nothing_dropped(self._env_runner_groups().values()):
             self._hand_out_weights()
         return spec
 
@@ -264,31 +264,15 @@ class CheckpointedAlgorithm(Algorithm):
             check_manifest(folder, filesystem)
             self._follow(_stored_policies(folder, filesystem))
         self._forget_older_weights()
-        with self._nothing_dropped():
+        with nothing_dropped(self._env_runner_groups().values()):
             super().restore_from_path(folder, *args, filesystem=filesystem, **kwargs)
             self._hand_out_weights()
 
     def _forget_older_weights(self) -> None:
         """RLlib takes up weights only if they have seen more updates than the present ones."""
         for group in self._env_runner_groups().values():
-            group.foreach_env_runner(_expect_any_weights)
-        self.learner_group.foreach_learner(_expect_any_weights)
-
-    @contextmanager
-    def _nothing_dropped(self) -> Iterator[None]:
-        """RLlib tells an env runner nothing while its answer to an earlier message is not read.
-
-        Weights and statistics of connectors that are handed out one after the other would be lost.
-        """
-        managers = [group._worker_manager for group in self._env_runner_groups().values()]
-        limits = [manager._max_remote_requests_in_flight_per_actor for manager in managers]
-        try:
-            for manager in managers:
-                manager._max_remote_requests_in_flight_per_actor = sys.maxsize
-            yield
-        finally:
-            for manager, limit in zip(managers, limits, strict=True):
-                manager._max_remote_requests_in_flight_per_actor = limit
+            group.foreach_env_runner(expect_any_weights)
+        self.learner_group.foreach_learner(expect_any_weights)
 
     def _hand_out_weights(self) -> None:
         for group in self._env_runner_groups().values():
@@ -338,7 +322,7 @@ class CheckpointedAlgorithm(Algorithm):
         state = super().get_state(components, not_components=not_components, **kwargs)
         if self.config.store_buffer_in_checkpoints:
             for name, buffer in self._named_replay_buffers().items():
-                if self._check_component(name, components, not_components):
+                if is_asked_for(self, name, components, not_components):
                     state[name] = buffer.get_state()
         state[UPDATE_DEBT] = self._update_debt
         state[LAST_EPISODES] = self._last_episodes
@@ -368,7 +352,7 @@ class CheckpointedAlgorithm(Algorithm):
             # What is under way was begun in another life.
             self._remote_sampler.drop()
         self._forget_older_weights()
-        with self._nothing_dropped():
+        with nothing_dropped(self._env_runner_groups().values()):
             super().set_state(state)
         if COMPONENT_EVAL_ENV_RUNNER in state and self.eval_env_runner is not None:
             # RLlib hands it the state of training's.
@@ -385,15 +369,9 @@ class CheckpointedAlgorithm(Algorithm):
 
 
 def _change_settings(holder: Any, settings: Mapping[str, Any]) -> None:
-    config = holder.config
-    frozen, config._is_frozen = config._is_frozen, False
-    for name, value in settings.items():
-        setattr(config, name, value)
-    config._is_frozen = frozen
-
-
-def _expect_any_weights(holder: Any) -> None:
-    holder._weights_seq_no = 0
+    with thawed(holder.config):
+        for name, value in settings.items():
+            setattr(holder.config, name, value)
 
 
 def _stored_policies(folder: Path, filesystem: FileSystem) -> StoredPolicies:

@@ -67,8 +67,12 @@ def clipped(
     return [(row * factor).reshape(gradient.shape) for row, factor, gradient in parts]
 
 
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All that it trains, in order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
 def tensors_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     """All parameters and moments, each of which has the axis of policies."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments = [m for state in optimizer.state.values() for m in state.values() if m.ndim]
-    return [*parameters, *moments]
+    return [*parameters_of(optimizer), *moments]

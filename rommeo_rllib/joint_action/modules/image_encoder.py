@@ -12,13 +12,13 @@ import torch
 import tree
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.models.base import ENCODER_OUT
-from ray.rllib.core.models.catalog import Catalog
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.models.utils import get_filter_config
 from torch import Tensor, nn
 
 from rommeo_rllib.joint_action.spaces.encoding import observation_size
 from rommeo_rllib.joint_action.spaces.packing import leaf_spaces, nest
+from rommeo_rllib.rllib_boundary.running import image_encoder
 
 _EXAMPLE = '.rl_module(model_config={"conv_filters": [[16, 4, 2], [32, 4, 2]]})'
 
@@ -99,7 +99,7 @@ def _convolutions(
         )
     settings = asdict(DefaultModelConfig()) | dict(model_config) | {"use_lstm": False}
     try:
-        encoder = Catalog._get_encoder_config(leaf, settings).build(framework="torch")
+        encoder = image_encoder(leaf, settings)
         with torch.no_grad():
             encoder({Columns.OBS: torch.zeros(1, *leaf.shape)})
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:

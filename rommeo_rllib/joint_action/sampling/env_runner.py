@@ -9,7 +9,6 @@ from typing import Any
 import ray.cloudpickle as pickle
 import torch
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES
-from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
 from ray.rllib.utils.metrics import SAMPLE_TIMER
 
@@ -20,7 +19,6 @@ from rommeo_rllib.joint_action.sampling.env_guard import EnvGuard
 from rommeo_rllib.joint_action.sampling.env_state import comparable, restore_states, stored_states
 from rommeo_rllib.joint_action.sampling.fast_path import FastSampler
 from rommeo_rllib.joint_action.sampling.fast_path_conditions import allows_fast_path
-from rommeo_rllib.joint_action.sampling.mended_rllib import OrderedEpisode
 from rommeo_rllib.joint_action.sampling.recent_episodes import RecentEpisodes
 from rommeo_rllib.joint_action.spaces.agents import (
     agent_action_spaces,
@@ -34,6 +32,7 @@ from rommeo_rllib.noise import (
     seeded_generator,
     streams_state,
 )
+from rommeo_rllib.rllib_boundary.env_runners import OpenEnvRunner, connectors
 
 _ENV_RUNNER_STREAM = 2
 _EVALUATION = 1_000_000
@@ -42,14 +41,12 @@ _EPISODES, _PRESENT, _OWNER = "recent_episodes", "present_episodes", "env_runner
 """Keys of the state: what the next report is a mean of, present episodes, and whose state it is."""
 
 
-class JointActionEnvRunner(MultiAgentEnvRunner):
+class JointActionEnvRunner(OpenEnvRunner):
     """Samples without per-step bookkeeping where nobody asked for it, else as RLlib does.
 
     With the same seed both ways give the same joint transitions: actions depend on a stream of
     random numbers for each policy. Replicas need the fast path.
     """
-
-    _needs_initial_reset: bool
 
     def __init__(self, config: Any, **kwargs: Any):
         self._generators: dict[str, torch.Generator] = {}
@@ -81,13 +78,13 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 [env.unwrapped for env in self.env.envs],
                 self.config.replicas,
                 self.config.policy_mapping_fn,
-                self._seed,
+                self.env_seed,
                 self._generators,
                 opponents_by_agent(
                     agent_action_spaces(self.get_spaces()[INPUT_ENV_SINGLE_SPACES]),
                     self.config.opponent_groups,
                 ),
-                self._device,
+                self.device,
             )
 
     @property
@@ -138,8 +135,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
 
     def follow_connectors(self, other: JointActionEnvRunner) -> None:
         """Takes up the states of another env runner's connectors."""
-        for name in ("_env_to_module", "_module_to_env"):
-            getattr(self, name).set_state(getattr(other, name).get_state())
+        theirs = connectors(other)
+        for name, pipeline in connectors(self).items():
+            pipeline.set_state(theirs[name].get_state())
 
     def make_module(self) -> None:
         """Makes the policies; each gets a stream of random numbers of its own."""
@@ -162,7 +160,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         self._groups = None
         used_fast_path = self.uses_fast_path
         self._choose_way_of_sampling()
-        self._needs_initial_reset |= bool(gone) or self.uses_fast_path != used_fast_path
+        self.begins_anew |= bool(gone) or self.uses_fast_path != used_fast_path
 
     def _joint_action_policies(self) -> list[str]:
         module_ids = list(self.module.keys())
@@ -171,7 +169,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def _give_noise(self, module_id: str, *, added: bool) -> None:
         worker = (self.worker_index or 0) + (_EVALUATION if self.config.in_evaluation else 0)
         key = self.config.stream_key(module_id, added=added)
-        generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self._device)
+        generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self.device)
         self._generators[module_id] = generator
         self.module[module_id].noise = PolicyNoise([generator], stacked=False)
 
@@ -224,7 +222,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
     def _sample_episodes(self, **settings: Any) -> list[MultiAgentEpisode]:
         if self._used_fast_path:
             # Present episodes belong to the other way of sampling.
-            self._needs_initial_reset, self._used_fast_path = True, False
+            self.begins_anew, self._used_fast_path = True, False
         with self._guard.watching():
             try:
                 episodes = super().sample(**settings)
@@ -261,7 +259,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
                 force_reset=force_reset,
             )
         if not self._used_fast_path:
-            self._needs_initial_reset, self._used_fast_path = True, True
+            self.begins_anew, self._used_fast_path = True, True
         whole_episodes = self.config.batch_mode == "complete_episodes"
         if num_timesteps is None and num_episodes is None and whole_episodes:
             num_episodes = self.config.num_envs_per_env_runner
@@ -271,9 +269,9 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         if self._groups is None:
             self._groups = group_policies({i: self.module[i] for i in self._generators})
         with self.metrics.log_time(SAMPLE_TIMER), self._guard.watching():
-            if force_reset or num_episodes is not None or self._needs_initial_reset:
+            if force_reset or num_episodes is not None or self.begins_anew:
                 sampler.reset()
-                self._needs_initial_reset = False
+                self.begins_anew = False
             counted = sampler.env_steps
             steps = sampler.sample(
                 self._groups,
@@ -283,7 +281,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             )
             self.last_env_steps = sampler.env_steps - counted
         if num_episodes is not None:
-            self._needs_initial_reset = True
+            self.begins_anew = True
         return steps
 
     def get_metrics(self) -> Any:
@@ -297,14 +295,10 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
             self._recent_episodes.clear()
         return metrics
 
-    def _log_episode_metrics(self, *summary: Any) -> None:
+    def log_episode(self, summary: tuple[Any, ...]) -> None:
+        """Takes an episode into the means that are reported."""
         self._recent_episodes.add(summary)
         self._recent_episodes.log(self.metrics)
-
-    def _new_episode(self, env_index: int, episodes: list[Any] | None = None) -> None:
-        episodes = self._ongoing_episodes if episodes is None else episodes
-        super()._new_episode(env_index, episodes)
-        episodes[env_index].__class__ = OrderedEpisode
 
     def get_state(
         self, components: Any = None, *, not_components: Any = None, **kwargs: Any
@@ -341,7 +335,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         restore_streams(self._generators, state.get(NOISE, {}))
         if _EPISODES in state:
             self._recent_episodes.restore(state[_EPISODES])
-        self._needs_initial_reset = True
+        self.begins_anew = True
         if self._borders and state.get(_PRESENT) is not None:
             self._restore_present_episodes(pickle.loads(state[_PRESENT]))
 
@@ -355,7 +349,7 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         if not envs:
             return None
         sampler = self._fast_sampler
-        is_under_way = not self._needs_initial_reset and self._used_fast_path == self.uses_fast_path
+        is_under_way = not self.begins_anew and self._used_fast_path == self.uses_fast_path
         games = None if sampler is None else sampler.get_state()
         # As bytes, which msgpack can write, too.
         return pickle.dumps((self._game_settings(), envs, games, is_under_way))
@@ -367,10 +361,10 @@ class JointActionEnvRunner(MultiAgentEnvRunner):
         if self._fast_sampler is not None:
             self._fast_sampler.set_state(games)
             self._used_fast_path = True
-            self._needs_initial_reset = not is_under_way
+            self.begins_anew = not is_under_way
         elif is_under_way:
             # New episodes must not begin at the environments' seed again.
-            self._seed = None
+            self.env_seed = None
 
     def _game_settings(self) -> list[Any]:
         """States of environments that differ in these would be foreign ones."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
 
+from rommeo_rllib.rllib_boundary import CONNECTORS, KEPT_AS
+
 
 def allows_fast_path(config: Any) -> bool:
     """Whether nobody asked for callbacks, connectors or another special way of sampling."""
@@ -33,8 +35,7 @@ _SAMPLING_EVENTS = (
 """Callbacks that are given RLlib's episodes."""
 
 _SAMPLING_KEYS = [
-    "_env_to_module_connector",
-    "_module_to_env_connector",
+    *(KEPT_AS[f"{name}_connector"] for name in CONNECTORS),
     "add_default_connectors_to_env_to_module_pipeline",
     "add_default_connectors_to_module_to_env_pipeline",
     "clip_actions",

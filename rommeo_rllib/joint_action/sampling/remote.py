@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import ray
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
+
+from rommeo_rllib.rllib_boundary.running import replace_env_runner
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +130,7 @@ class RemoteSampler:
                 )
             logger.warning("%s; it is replaced.", said)
             del self._under_way[env_runner]
-            manager = self._env_runners._worker_manager
-            # Ray starts it again, and RLlib takes it back with the present weights.
-            ray.kill(manager.actors()[env_runner], no_restart=False)
-            manager.set_actor_state(env_runner, healthy=False)
+            replace_env_runner(self._env_runners, env_runner)
 
 
 def sample_and_report(env_runner: Any) -> tuple[list[Any], Any]:

@@ -16,6 +16,7 @@ from rommeo_rllib.joint_action.modules.image_encoder import has_images
 from rommeo_rllib.joint_action.modules.networks import activation_named
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.naming import shown, unknown_key_message
+from rommeo_rllib.rllib_boundary import configs
 
 _DEFAULTS: Mapping[str, Any] = asdict(DefaultModelConfig())
 
@@ -46,10 +47,10 @@ def sentences(config: Any) -> Iterator[str]:
 
     A module class of the user's own may have keys of its own, so these are left to it.
     """
-    own = {*config._model_config_auto_includes, OPPONENTS, INIT_KEY}
+    own = {*configs.model_config_defaults(config), OPPONENTS, INIT_KEY}
     for where, settings in _settings(config):
         yield from _about(where, _as_dict(settings), own)
-    spec = config._rl_module_spec
+    spec = configs.given_module_spec(config)
     for policy, one in _specs(config).items():
         if one.catalog_class is not None and is_ours(one.module_class):
             of = f" of {policy!r}" if policy else ""
@@ -109,7 +110,7 @@ def _settings(config: Any) -> Iterator[tuple[str, Any]]:
     """Where settings were given, and which, that are for policies of our own alone."""
     specs = _specs(config)
     if all(is_ours(one.module_class) for one in specs.values()):
-        yield "`model_config`", config._model_config
+        yield "`model_config`", configs.given_model_config(config)
     for policy, one in specs.items():
         if is_ours(one.module_class):
             yield (
@@ -120,7 +121,7 @@ def _settings(config: Any) -> Iterator[tuple[str, Any]]:
 
 def _specs(config: Any) -> dict[str, RLModuleSpec]:
     """The specs that were given, by policy; one for all policies by the empty name."""
-    spec = config._rl_module_spec
+    spec = configs.given_module_spec(config)
     if isinstance(spec, MultiRLModuleSpec):
         return dict(spec.rl_module_specs)
     return {} if spec is None else {"": spec}

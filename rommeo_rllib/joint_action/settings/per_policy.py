@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from rommeo_rllib.checks import MOST_COPIES, is_integer
 from rommeo_rllib.joint_action.settings import ledger, other_algorithms
 from rommeo_rllib.joint_action.spaces.replicas import SEPARATOR, replica_id, split_id
 from rommeo_rllib.naming import did_you_mean, shown
+from rommeo_rllib.rllib_boundary.configs import thawed_copy
 
 NAME = "algorithm_config_overrides_per_module"
 
@@ -108,8 +108,8 @@ def check_added(config: Any, module_id: str, overrides: Any) -> None:
 
 def configuration_of(config: Any, overrides: Mapping[str, Any]) -> Any:
     """A configuration of which some settings are a policy's own."""
-    own = copy.copy(config)
-    vars(own).update({"_is_frozen": False, "_per_module_overrides": {}, NAME: {}})
+    own = thawed_copy(config)
+    setattr(own, NAME, {})
     for key, value in overrides.items():
         setattr(own, key, value)
     return own

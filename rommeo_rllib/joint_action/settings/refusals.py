@@ -16,6 +16,7 @@ from ray.rllib.policy.policy import PolicySpec
 from rommeo_rllib.joint_action.sampling.env_runner import JointActionEnvRunner
 from rommeo_rllib.joint_action.settings import ledger, model_settings, other_algorithms, per_policy
 from rommeo_rllib.naming import did_you_mean, shown
+from rommeo_rllib.rllib_boundary.configs import given_learner_class
 
 _INSTEAD_OF_POLICY_SPEC = {
     "config": "`.multi_agent(algorithm_config_overrides_per_module={...})`",
@@ -26,11 +27,16 @@ ACTION_MASK = "action_mask"
 """The key under which RLlib's examples and PettingZoo's games hold a mask in an observation."""
 
 
-def refuse_what_has_no_effect(config: Any) -> None:
-    """Raises one ValueError for all settings that were given in vain."""
+def refuse_what_has_no_effect(config: Any, given: Mapping[str, Any]) -> None:
+    """Raises one ValueError for all settings that were given in vain.
+
+    Args:
+        config: that of one of our algorithms.
+        given: what `.training()` was given that has no place in it.
+    """
     found = [
-        *ledger.refused_settings(config, config._given),
-        *other_algorithms.sentences(config, config._given),
+        *ledger.refused_settings(config, given),
+        *other_algorithms.sentences(config, given),
         *_about_policies(config),
         *_about_classes(config),
         *model_settings.sentences(config),
@@ -68,7 +74,7 @@ def _about_classes(config: Any) -> Iterator[str]:
     runner = config.env_runner_cls
     if runner is not None and not _is_subclass(runner, JointActionEnvRunner):
         yield f"`env_runner_cls` is {_name(runner)}; {_subclasses_of(JointActionEnvRunner)}"
-    learner, own = config._learner_class, config.get_default_learner_class()
+    learner, own = given_learner_class(config), config.get_default_learner_class()
     if learner is not None and not _is_subclass(learner, own):
         yield f"`learner_class` is {_name(learner)}; {_subclasses_of(own)}"
     if config.learner_config_dict and learner is None:

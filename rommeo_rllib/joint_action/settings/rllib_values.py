@@ -29,6 +29,7 @@ from rommeo_rllib.checks import (
     one_of,
 )
 from rommeo_rllib.joint_action.settings import ledger, per_policy
+from rommeo_rllib.rllib_boundary import KEPT_AS
 
 GREATEST_SEED = 2**32 - 1
 """Environments take no greater one."""
@@ -71,8 +72,8 @@ _CHOICES = {
     "placement_strategy": ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"),
 }
 _OF_MODELS = {
-    "_model_config": (Mapping, DefaultModelConfig),
-    "_rl_module_spec": (RLModuleSpec, MultiRLModuleSpec),
+    "model_config": (Mapping, DefaultModelConfig),
+    "rl_module_spec": (RLModuleSpec, MultiRLModuleSpec),
     "evaluation_config": (Mapping, AlgorithmConfig),
 }
 _TABLES = ("env_config", "learner_config_dict", "stats_cls_lookup")
@@ -91,9 +92,9 @@ def check_containers(config: Any) -> None:
         value = getattr(config, name)
         check(name, value, isinstance(value, Mapping), "a dict")
     for name, kinds in _OF_MODELS.items():
-        value, known_as = getattr(config, name), name.removeprefix("_")
+        value = getattr(config, KEPT_AS.get(name, name))
         named = " or ".join("a dict" if k is Mapping else f"a {k.__name__}" for k in kinds)
-        check(known_as, value, value is None or isinstance(value, kinds), f"{named}, or None")
+        check(name, value, value is None or isinstance(value, kinds), f"{named}, or None")
     for name in _names_that_begin_with("custom_resources"):
         value = getattr(config, name)
         is_right = isinstance(value, Mapping) and all(

@@ -27,11 +27,12 @@ from rommeo_rllib.joint_action.settings import (
 from rommeo_rllib.joint_action.settings.options import PER_POLICY, STACKED, options_of, stated_by
 from rommeo_rllib.joint_action.settings.refusals import refuse_what_has_no_effect
 from rommeo_rllib.naming import reject_unknown_keys, shown
+from rommeo_rllib.rllib_boundary import KEPT_AS, configs
 
 # Stands for "leave it as it is" whatever the argument's type.
 NotProvided: Any = _NotProvided
 
-_KEPT_AS = {"model_config": "_model_config"}
+_KEPT_AS = {"model_config": KEPT_AS["model_config"]}
 _DICTS = ("env_config", "evaluation_config", "multiagent")
 
 
@@ -103,7 +104,7 @@ class StrictConfig(AlgorithmConfig):
         """
         for key in [key for key in kwargs if key in _RENAMED]:
             setattr(self, key, kwargs.pop(key))
-        kwargs = {self._translate_special_keys(key, False): kwargs[key] for key in kwargs}
+        kwargs = {configs.attribute_name(key): kwargs[key] for key in kwargs}
         others = {key: kwargs[key] for key in kwargs if key not in self.training_keys()}
         if others:
             known = self.training_keys().difference(ledger.REFUSED)
@@ -133,13 +134,13 @@ class StrictConfig(AlgorithmConfig):
                 field, its value and what is allowed.
         """
         self._reject_unknown_attributes()
-        if not self._validate_config:
+        if not configs.is_validated(self):
             return
         self._follow_training_intensity()
         # They may have been made before other settings changed.
-        self._per_module_overrides.clear()
+        configs.kept_for_modules(self).clear()
         rllib_values.check_containers(self)
-        refuse_what_has_no_effect(self)
+        refuse_what_has_no_effect(self, self._given)
         self.check_values()
         per_policy.check_values(self)
         self._check_evaluation()
@@ -172,12 +173,13 @@ class StrictConfig(AlgorithmConfig):
 
     def get_config_for_module(self, module_id: str) -> Self:
         """The configuration with the settings that a policy, or a replica of it, has of its own."""
-        if module_id not in self._per_module_overrides:
+        kept = configs.kept_for_modules(self)
+        if module_id not in kept:
             overrides = per_policy.overrides_of(self, module_id)
             if not overrides:
                 return self
-            self._per_module_overrides[module_id] = per_policy.configuration_of(self, overrides)
-        return self._per_module_overrides[module_id]
+            kept[module_id] = per_policy.configuration_of(self, overrides)
+        return kept[module_id]
 
     def __setattr__(self, key: str, value: Any) -> None:
         key, value = _as_called_now(key, value)
@@ -199,8 +201,7 @@ class StrictConfig(AlgorithmConfig):
             for key, value in config_dict.items()
             if key not in vars(self)
             and key not in self.training_keys()
-            and self._translate_special_keys(key, warn_deprecated=False)
-            in other_algorithms.owners()
+            and configs.attribute_name(key) in other_algorithms.owners()
         }
         own = {key: value for key, value in config_dict.items() if key not in others}
         try:
@@ -213,7 +214,7 @@ class StrictConfig(AlgorithmConfig):
             meant = ledger.REFUSED if "_given" in config_dict else ledger.GIVEN_IS_MEANT
             self._note({key: config_dict[key] for key in meant if key in config_dict})
         for key, value in others.items():
-            self._take_or_note(self._translate_special_keys(key, warn_deprecated=False), value)
+            self._take_or_note(configs.attribute_name(key), value)
         self._follow_training_intensity()
         return self
 
@@ -229,7 +230,7 @@ class StrictConfig(AlgorithmConfig):
 
     def serialize(self) -> dict[str, Any]:
         """RLlib's, which wants all settings."""
-        return self._serialize_dict(super().to_dict())
+        return configs.as_json(super().to_dict())
 
     def get_state(self) -> dict[str, Any]:
         """RLlib's, which leaves out whatever is -1, its mark of settings that are no more."""

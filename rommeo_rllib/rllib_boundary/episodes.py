@@ -1,8 +1,8 @@
-"""Classes of RLlib's with faults mended; objects that RLlib has made are turned into these."""
+"""RLlib's episodes and filters with faults mended; what RLlib has made is turned into these."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ray.rllib.connectors.env_to_module import MeanStdFilter
@@ -65,3 +65,10 @@ class PerAgentMeanStdFilter(MeanStdFilter):
         for agent in states[0]:
             merged = super().merge_states([{agent: state[agent]} for state in states])
         return merged
+
+
+def mend_filters(connectors: Iterable[Any]) -> None:
+    """Turns each `MeanStdFilter` in a pipeline into one that merges agent by agent."""
+    for piece in connectors:
+        if type(piece) is MeanStdFilter:
+            piece.__class__ = PerAgentMeanStdFilter
