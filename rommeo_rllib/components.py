@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 MAX_REPLAYED_ACTION = 1.0 - 1e-6
 """Actions from elsewhere (replay, other policies) are moved inside the open interval by this."""
@@ -143,7 +143,7 @@ def unsquash(components: Sequence[ActionComponent], actions: Tensor) -> Tensor:
 
 
 def broad_latent(
-    components: Sequence[ActionComponent], like: Tensor, noise: Noise = GLOBAL_NOISE
+    components: Sequence[ActionComponent], like: Tensor, rng: Rng = GLOBAL_RNG
 ) -> Tensor:
     """Latent actions of uniformly random actions, of the shape and type of `like`.
 
@@ -153,12 +153,12 @@ def broad_latent(
     for g in group(components):
         part = g.unflatten(like)
         if g.component.kind == "unbounded":
-            parts.append((WIDE_STD * noise.normal_like(part)).flatten(-2))
+            parts.append((WIDE_STD * rng.normal_like(part)).flatten(-2))
         elif g.component.kind == "continuous":
             # atanh of a uniform variable in (-1, 1), written with the logistic's inverse.
-            parts.append((0.5 * noise.uniform_like(part).logit(eps=1e-6)).flatten(-2))
+            parts.append((0.5 * rng.uniform_like(part).logit(eps=1e-6)).flatten(-2))
         else:
-            choice = noise.uniform_like(part).argmax(-1)
+            choice = rng.uniform_like(part).argmax(-1)
             parts.append(F.one_hot(choice, g.component.size).to(like.dtype).flatten(-2))
     return join(parts)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from rommeo_rllib.components import ActionComponent, group, join, total
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 MIN_STD = 0.01
 """Added to every standard deviation: a Gaussian that has collapsed has no gradient left."""
@@ -29,7 +29,7 @@ MAX_LOG_STD = 2.0
 class ComponentDistribution(Protocol):
     """A distribution of one kind of component; the last axis of its tensors is the component's."""
 
-    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
+    def rsample(self, rng: Rng = GLOBAL_RNG) -> Tensor:
         """A latent sample that the parameters' gradient flows through."""
         ...
 
@@ -37,7 +37,7 @@ class ComponentDistribution(Protocol):
         """Log-probability of the action that `latent` stands for; the last axis is summed."""
         ...
 
-    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, rng: Rng = GLOBAL_RNG) -> tuple[Tensor, Tensor]:
         """A sample as of `rsample`, and its `log_prob`."""
         ...
 
@@ -69,21 +69,21 @@ class Gaussian:
         self.mean, log_std = parameters.chunk(2, dim=-1)
         self.std = log_std.clamp(max=MAX_LOG_STD).exp() + MIN_STD
 
-    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
+    def rsample(self, rng: Rng = GLOBAL_RNG) -> Tensor:
         """Reparameterised sample, (..., size)."""
-        return torch.addcmul(self.mean, self.std, noise.normal_like(self.mean))
+        return torch.addcmul(self.mean, self.std, rng.normal_like(self.mean))
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density of `latent`: (..., size) -> (...)."""
         return total(self._log_density(latent, (latent - self.mean) / self.std))
 
-    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, rng: Rng = GLOBAL_RNG) -> tuple[Tensor, Tensor]:
         """A sample and its log-density, (..., size) and (...).
 
         What was drawn *is* the standardised sample, on which no parameter has an influence: half of
         the arithmetic, and of its gradient, is saved.
         """
-        standardised = noise.normal_like(self.mean)
+        standardised = rng.normal_like(self.mean)
         latent = torch.addcmul(self.mean, self.std, standardised)
         return latent, total(self._log_density(latent, standardised))
 
@@ -146,9 +146,9 @@ class OneHotCategorical:
     def __init__(self, parameters: Tensor):
         self.log_probs = parameters.log_softmax(-1)
 
-    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
+    def rsample(self, rng: Rng = GLOBAL_RNG) -> Tensor:
         """One-hot forwards, the Gumbel-softmax's gradient backwards (Jang et al. 2017)."""
-        exponential = -(-noise.uniform_like(self.log_probs)).log1p()
+        exponential = -(-rng.uniform_like(self.log_probs)).log1p()
         tiny = torch.finfo(exponential.dtype).tiny
         relaxed = (self.log_probs - exponential.clamp_min(tiny).log()).softmax(-1)
         one_hot = F.one_hot(relaxed.argmax(-1), relaxed.shape[-1]).to(relaxed.dtype)
@@ -158,9 +158,9 @@ class OneHotCategorical:
         """Log-probability of the chosen class: (..., n) one-hot -> (...)."""
         return (latent * self.log_probs).sum(-1)
 
-    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, rng: Rng = GLOBAL_RNG) -> tuple[Tensor, Tensor]:
         """A sample as of `rsample`, and its `log_prob`."""
-        latent = self.rsample(noise)
+        latent = self.rsample(rng)
         return latent, self.log_prob(latent)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -251,15 +251,15 @@ class ProductDistribution:
         changed._parts = [part.map(change) for part in self._parts]
         return changed
 
-    def rsample(self, noise: Noise = GLOBAL_NOISE) -> Tensor:
+    def rsample(self, rng: Rng = GLOBAL_RNG) -> Tensor:
         """Latent sample that gradients flow through, (..., action size)."""
-        return join([part.rsample(noise).flatten(-2) for part in self._parts])
+        return join([part.rsample(rng).flatten(-2) for part in self._parts])
 
-    def rsample_and_log_prob(self, noise: Noise = GLOBAL_NOISE) -> tuple[Tensor, Tensor]:
+    def rsample_and_log_prob(self, rng: Rng = GLOBAL_RNG) -> tuple[Tensor, Tensor]:
         """A sample as of `rsample`, and its `log_prob`, cheaper than one after the other."""
         latents, log_probs = [], []
         for part, g in zip(self._parts, self._groups, strict=True):
-            latent, log_prob = part.rsample_and_log_prob(noise)
+            latent, log_prob = part.rsample_and_log_prob(rng)
             latents.append(latent.flatten(-2))
             log_probs.append(self._mixed(log_prob, g.component, latent))
         return join(latents), join(log_probs)

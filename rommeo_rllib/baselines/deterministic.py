@@ -32,7 +32,7 @@ from rommeo_rllib.joint_action.update import (
     Update,
     mean_per_dimension,
 )
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.rng import GLOBAL_RNG, Rng
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 INITIAL_NOISE = "initial_noise"
@@ -142,7 +142,7 @@ class DeterministicPolicy(JointQPolicy):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What the agent does; to explore, with noise added, within the bounds."""
@@ -150,7 +150,7 @@ class DeterministicPolicy(JointQPolicy):
         if not explore:
             return actions
         scale = self.noise_scale.unsqueeze(-1).unsqueeze(-1)
-        return (actions + scale * noise.normal_like(actions)).clamp(-1.0, 1.0)
+        return (actions + scale * rng.normal_like(actions)).clamp(-1.0, 1.0)
 
 
 class DeterministicLearner(JointActionLearner):

@@ -46,7 +46,7 @@ from rommeo_rllib.joint_action.update import (
     Update,
     mean_per_dimension,
 )
-from rommeo_rllib.noise import Noise
+from rommeo_rllib.rng import Rng
 
 
 class MASACPolicy(CentralCriticPolicy, StochasticPolicy):
@@ -67,12 +67,12 @@ class MASACPolicy(CentralCriticPolicy, StochasticPolicy):
         return ProductDistribution(self.own_components, self.policy_network(observations))
 
     def take(
-        self, observations: Tensor, explore: bool, noise: Noise, opponent_mask: Tensor | None
+        self, observations: Tensor, explore: bool, rng: Rng, opponent_mask: Tensor | None
     ) -> tuple[Tensor, ProductDistribution, Tensor]:
         """What the agent does, whatever the others will do."""
         parameters = self.policy_network(observations)
         policy = ProductDistribution(self.own_components, parameters)
-        latent = policy.rsample(noise) if explore else policy.mode()
+        latent = policy.rsample(rng) if explore else policy.mode()
         return squash(self.own_components, latent), policy, parameters
 
 
@@ -136,7 +136,7 @@ def _sampled_opponents(update: Update, name: str, mask: str) -> Tensor:
     policy = update.policy
     parameters = update.opponents.answers(opponents_observed(update, name), _parameters)
     distribution = ProductDistribution(policy.opponent_components, parameters.detach())
-    actions = squash(policy.opponent_components, distribution.rsample(update.noise))
+    actions = squash(policy.opponent_components, distribution.rsample(update.rng))
     return actions * policy.opponents.action_mask(update.columns[mask])
 
 

@@ -45,7 +45,7 @@ from rommeo_rllib.joint_action.update import (
     Update,
     mean_per_dimension,
 )
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
+from rommeo_rllib.rng import GLOBAL_RNG, Rng, seeded_generator
 from rommeo_rllib.schedules import ScheduleSpec
 
 GREEDY_SAMPLES = 64
@@ -144,13 +144,13 @@ class MASQLPolicy(JointQPolicy):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """The agent's own part of a joint action."""
         if explore:
             like = observations.new_empty(*observations.shape[:-1], 1, self.joint_action_size)
-            joint = self.joint_latents(observations, noise.normal_like(like)).squeeze(-2).tanh()
+            joint = self.joint_latents(observations, rng.normal_like(like)).squeeze(-2).tanh()
         else:
             joint = self.greedy_joint_actions(observations, opponent_mask)
         return joint[..., : self.own_action_size]
@@ -179,7 +179,7 @@ class MASQLLearner(JointActionLearner):
         policy, count = cast(MASQLPolicy, update.policy), update.configs[0].value_particles
         observations = policy.encode_for_target(update.columns[Columns.NEXT_OBS])
         like = observations.new_empty(*observations.shape[:-1], count, policy.joint_action_size)
-        uniform = 2.0 * update.noise.uniform_like(like) - 1.0
+        uniform = 2.0 * update.rng.uniform_like(like) - 1.0
         present = _opponents(update, NEXT_OPPONENT_MASK)
         q = policy.joint_q(observations, uniform, present, target=True)
         return sampled_soft_value(q, update.scheduled_for_rows(ALPHA), policy.joint_action_size)
@@ -188,7 +188,7 @@ class MASQLLearner(JointActionLearner):
         """Half of the particles stay fixed, towards which the others are moved (Eq. 13 and 14)."""
         policy, count = cast(MASQLPolicy, update.policy), update.configs[0].particles
         like = observations.new_empty(*observations.shape[:-1], count, policy.joint_action_size)
-        latents = policy.joint_latents(observations, update.noise.normal_like(like))
+        latents = policy.joint_latents(observations, update.rng.normal_like(like))
         fixed, updated = latents.chunk(2, dim=-2)
         fixed = fixed.detach().requires_grad_()
         with policy.critic.frozen():

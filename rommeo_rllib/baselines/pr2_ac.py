@@ -160,7 +160,7 @@ def _answered(
     policy = cast(PR2Policy, update.policy)
     mask = update.columns[NEXT_OPPONENT_MASK if is_next else OPPONENT_MASK]
     response = policy.opponent_model(observations, own)
-    latent = response.rsample(update.noise)
+    latent = response.rsample(update.rng)
     present = policy.opponents.component_mask(mask)
     log_prob = (response.log_prob(latent) * present).sum(-1)
     opponents = squash(policy.opponent_components, latent) * policy.opponents.action_mask(mask)

@@ -17,7 +17,7 @@ from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.spaces.conversion import Misfit, converter
 from rommeo_rllib.joint_action.spaces.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.spaces.packing import pack
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 
 
 class Player:
@@ -38,7 +38,7 @@ class Player:
         self._converted = converter(policy.observation_space)
         self._env_action = converter(policy.action_space)
         device = next(policy.parameters()).device
-        self._noise = PolicyNoise([seeded_generator(key, device=device)], stacked=False)
+        self._rng = PolicyRng([seeded_generator(key, device=device)], stacked=False)
 
     @classmethod
     def from_checkpoint(
@@ -106,7 +106,7 @@ class Player:
                     "row for each observation and a number for each opponent."
                 )
         encoded = self.policy.encode(torch.from_numpy(packed).to(device))
-        flat = self.policy.act(encoded, explore, self._noise, mask)
+        flat = self.policy.act(encoded, explore, self._rng, mask)
         space = self.policy.action_space
         actions = env_actions(space, decode_actions(space, flat).cpu().numpy())
         return [self._env_action(action) for action in actions]

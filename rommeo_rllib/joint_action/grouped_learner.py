@@ -23,9 +23,9 @@ from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, group_polici
 from rommeo_rllib.joint_action.settings.per_policy import overrides_of
 from rommeo_rllib.joint_action.spaces.replicas import replica_order
 from rommeo_rllib.joint_action.update import TrainedParameters
-from rommeo_rllib.noise import NOISE, restore_streams, seeded_generator, streams_state
 from rommeo_rllib.process_memory import keep_freed_memory
 from rommeo_rllib.rllib_boundary.running import forget_optimizers
+from rommeo_rllib.rng import RNG_STREAMS, restore_streams, seeded_generator, streams_state
 from rommeo_rllib.schedules import Schedule, make_schedule
 
 _LEARNER_STREAM = 1
@@ -194,11 +194,11 @@ class GroupedLearner(TorchLearner):
         """Like RLlib's, and the state of the policies' random numbers."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if components is None:
-            state[NOISE] = streams_state(self._generators)
+            state[RNG_STREAMS] = streams_state(self._generators)
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Takes up a state; random numbers go on where they were if this is the only learner."""
         super().set_state(state)
         if not self.distributed:
-            restore_streams(self._generators, state.get(NOISE, {}))
+            restore_streams(self._generators, state.get(RNG_STREAMS, {}))

@@ -42,8 +42,8 @@ from rommeo_rllib.joint_action.update import (
     TrainedParameters,
     Update,
 )
-from rommeo_rllib.noise import PolicyNoise
 from rommeo_rllib.rllib_boundary.running import count_update
+from rommeo_rllib.rng import PolicyRng
 
 
 def _num_rows(columns: Mapping[str, Any]) -> int:
@@ -178,7 +178,7 @@ class JointActionLearner(GroupedLearner):
             [self.config.get_config_for_module(module_id) for module_id in group.ids],
             columns,
             env_steps,
-            PolicyNoise(generators, stacked=group.stacked),
+            PolicyRng(generators, stacked=group.stacked),
             group.stacked,
             self._opponent_policies(group) if group.policy.TRAINS_CENTRALLY else None,
             self._schedules,

@@ -27,7 +27,7 @@ from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.settings.options import STACKED, LearningRate, options
 from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise
+from rommeo_rllib.rng import GLOBAL_RNG, Rng
 from rommeo_rllib.schedules import (
     Auto,
     ScheduleSpec,
@@ -121,7 +121,7 @@ class StochasticPolicy(JointQPolicy):
         return [*super().get_non_inference_attributes(), "log_alpha"]
 
     def take(
-        self, observations: Tensor, explore: bool, noise: Noise, opponent_mask: Tensor | None
+        self, observations: Tensor, explore: bool, rng: Rng, opponent_mask: Tensor | None
     ) -> tuple[Tensor, ProductDistribution, Tensor]:
         """Actions, the policy that they are taken from, and its parameters.
 
@@ -133,17 +133,17 @@ class StochasticPolicy(JointQPolicy):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What the agent does."""
-        return self.take(observations, explore, noise, opponent_mask)[0]
+        return self.take(observations, explore, rng, opponent_mask)[0]
 
     def decide(
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Actions, and the parameters of the policy that they are taken from.
@@ -151,8 +151,8 @@ class StochasticPolicy(JointQPolicy):
         See :meth:`JointActionPolicy.decide`.
         """
         if not self._acts_as_built:
-            return super().decide(observations, explore, noise, opponent_mask)
-        actions, policy, parameters = self.take(observations, explore, noise, opponent_mask)
+            return super().decide(observations, explore, rng, opponent_mask)
+        actions, policy, parameters = self.take(observations, explore, rng, opponent_mask)
         # RLlib's own class finds the greatest input, here the very numbers compared in `act`.
         return actions, policy.class_log_probs() if self._is_rllibs_choice else parameters
 
@@ -259,7 +259,7 @@ def soft_value(
         q = agent.critic(state, None, opponents, target=target)
         value = objective.expected_response_value(q, log_probs, _along(alpha, q))
         return value, -(log_probs.exp() * log_probs).sum(-1).detach()
-    latent, log_probs = policy.rsample_and_log_prob(update.noise)
+    latent, log_probs = policy.rsample_and_log_prob(update.rng)
     log_prob = total(log_probs)
     own = squash(agent.own_components, latent)
     q = agent.critic(state, own, opponents, target=target)

@@ -15,7 +15,7 @@ from rommeo_rllib import objective
 from rommeo_rllib.joint_action.modules.central import OpponentPolicies
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.replay.columns import DISCOUNTS, WEIGHTS
-from rommeo_rllib.noise import Noise
+from rommeo_rllib.rng import Rng
 from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
 
 # Names of what several algorithms report.
@@ -73,7 +73,7 @@ class Update:
         columns: those of `JointReplayBuffer.sample`, (B, ...) or, stacked, (policies, B, ...).
             Where all rows went to other learners there are none.
         env_steps: the clock of all schedules, env steps sampled so far.
-        noise: random numbers, of a stream for each policy.
+        rng: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
         opponents: the door to the opponents' own policies, where training is central.
         schedules: those of the configurations.
@@ -84,7 +84,7 @@ class Update:
     configs: Sequence[AlgorithmConfig]
     columns: Columns
     env_steps: int
-    noise: Noise
+    rng: Rng
     stacked: bool
     opponents: OpponentPolicies | None = None
     schedules: Schedules = field(default_factory=Schedules)

@@ -128,7 +128,7 @@ class _ROMMEOUpdate:
         self.policy = policy = cast(ROMMEOPolicy, update.policy)
         self.config = cast("ROMMEOACConfig", update.configs[0])
         self.batch = batch = update.columns
-        self.noise = update.noise
+        self.rng = update.rng
         self.td_target = update.td_target
         self.encoded = policy.encode(batch[Columns.OBS])
         # An encoder learns from the Q-function's loss alone.
@@ -255,7 +255,7 @@ class _ROMMEOUpdate:
         """
         all_joint_actions = self.policy.all_opponent_actions
         if all_joint_actions is None:
-            sample, log_prob = opponent_model.rsample_and_log_prob(self.noise)
+            sample, log_prob = opponent_model.rsample_and_log_prob(self.rng)
             return _Proposal(sample, log_prob=log_prob)
         log_prob = opponent_model.unsqueeze(-2).log_prob(all_joint_actions).sum(-1)
         return _Proposal(all_joint_actions.expand(*log_prob.shape, -1), log_prob.exp())
@@ -278,7 +278,7 @@ class _ROMMEOUpdate:
         answered = scale_gradient(latent[..., :proposed, :], rows / proposed)
         if proposed < rows:
             others = latent[..., proposed:, :].detach()
-            uniform = broad_latent(self.policy.opponent_components, others, self.noise)
+            uniform = broad_latent(self.policy.opponent_components, others, self.rng)
             answered = torch.cat([answered, uniform], dim=-2)
         response_value, entropy = self._response_value(self.present, answered)
         policy_loss = objective.policy_loss(response_value).mean(-1)
@@ -297,7 +297,7 @@ class _ROMMEOUpdate:
             self.alpha,
             self.kl_coeff,
             self.config.prior_uniform_weight,
-            self.noise,
+            self.rng,
         )
 
     def _enumerated_losses(

@@ -10,7 +10,7 @@ from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.modules.critic import MAX_ENUMERATED_ACTIONS
 from rommeo_rllib.joint_action.modules.networks import Network
 from rommeo_rllib.joint_action.stochastic import StochasticPolicy
-from rommeo_rllib.noise import Noise
+from rommeo_rllib.rng import Rng
 
 
 class ROMMEOPolicy(StochasticPolicy):
@@ -86,15 +86,15 @@ class ROMMEOPolicy(StochasticPolicy):
         return ProductDistribution(self.opponent_components, parameters, uniform_weight)
 
     def take(
-        self, observations: Tensor, explore: bool, noise: Noise, opponent_mask: Tensor | None
+        self, observations: Tensor, explore: bool, rng: Rng, opponent_mask: Tensor | None
     ) -> tuple[Tensor, ProductDistribution, Tensor]:
         """What the agent does, answering what it thinks the others will do."""
         opponent_model = self.opponent_model(observations)
-        latent = opponent_model.rsample(noise) if explore else opponent_model.mode()
+        latent = opponent_model.rsample(rng) if explore else opponent_model.mode()
         opponents = squash(self.opponent_components, latent)
         if opponent_mask is not None:
             opponents = opponents * self.opponents.action_mask(opponent_mask)
         parameters = self.policy_network(torch.cat([observations, opponents], dim=-1))
         policy = ProductDistribution(self.own_components, parameters)
-        latent = policy.rsample(noise) if explore else policy.mode()
+        latent = policy.rsample(rng) if explore else policy.mode()
         return squash(self.own_components, latent), policy, parameters

@@ -19,7 +19,7 @@ from torch import Tensor
 from rommeo_rllib import objective
 from rommeo_rllib.components import ActionComponent, broad_latent, log_broad, squash
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.noise import Noise
+from rommeo_rllib.rng import Rng
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 REPARAMETERISED, IMPORTANCE_SAMPLING = OPPONENT_MODELS = (
@@ -52,7 +52,7 @@ class Resampling:
         alpha: () or (policies,).
         kl_coeff: the same.
         prior_uniform_weight: share of a uniform distribution in the prior.
-        noise: random numbers.
+        rng: random numbers.
     """
 
     policy: ROMMEOPolicy
@@ -62,7 +62,7 @@ class Resampling:
     alpha: Tensor
     kl_coeff: Tensor
     prior_uniform_weight: float
-    noise: Noise
+    rng: Rng
 
     def losses(self) -> tuple[Tensor, Tensor, Tensor]:
         """The policy's loss, the opponent model's, and the policy's mean entropy, (rows,).
@@ -106,7 +106,7 @@ class Resampling:
         if every is not None:
             latent = every.expand(*mask.shape[:-2], *every.shape)
             return latent, torch.zeros_like(latent[..., 0])
-        return _draw([rho, prior], components, CANDIDATES // 3, self.noise, mask)
+        return _draw([rho, prior], components, CANDIDATES // 3, self.rng, mask)
 
     def _answers(
         self, conditional: ProductDistribution, observations: Tensor, opponents: Tensor
@@ -124,7 +124,7 @@ class Resampling:
         conditional = conditional.unsqueeze(-2)
         with torch.no_grad():
             latent, log_proposal = _draw(
-                [conditional], policy.own_components, OWN_ACTIONS // 2, self.noise
+                [conditional], policy.own_components, OWN_ACTIONS // 2, self.rng
             )
             own = squash(policy.own_components, latent)
             observations = observations.unsqueeze(-2).expand(*own.shape[:-1], -1)
@@ -144,15 +144,15 @@ def _draw(
     distributions: Sequence[ProductDistribution],
     components: Sequence[ActionComponent],
     share: int,
-    noise: Noise,
+    rng: Rng,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """`share` latent actions from each distribution and from the broadest, and their log-density.
 
     The density is that of the whole mixture, whichever part an action came from.
     """
-    drawn = [d.expand_rows(share).rsample(noise) for d in distributions]
-    latent = torch.cat([*drawn, broad_latent(components, drawn[0], noise)], dim=-2)
+    drawn = [d.expand_rows(share).rsample(rng) for d in distributions]
+    latent = torch.cat([*drawn, broad_latent(components, drawn[0], rng)], dim=-2)
     densities = [*(d.log_prob(latent) for d in distributions), log_broad(components, latent)]
     present = densities if mask is None else [density * mask for density in densities]
     mixture = torch.stack([density.sum(-1) for density in present]).logsumexp(0)

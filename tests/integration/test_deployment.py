@@ -30,7 +30,7 @@ from rommeo_rllib.deployment.export import (
 )
 from rommeo_rllib.deployment.matches import Stage
 from rommeo_rllib.deployment.player import Player
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -95,7 +95,7 @@ def test_a_restored_algorithms_policy_acts_exactly_as_the_trained_one(trained, e
         rows = {"obs": torch.from_numpy(np.stack(observations_of("seeing")))}
         found = []
         for module in (restored.get_module("seeing"), policies["seeing"]):
-            module.noise = PolicyNoise([seeded_generator(3)], stacked=False)
+            module.rng = PolicyRng([seeded_generator(3)], stacked=False)
             with torch.no_grad():
                 forward = module.forward_exploration if explore else module.forward_inference
                 found.append(forward(rows)["actions"])

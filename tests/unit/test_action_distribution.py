@@ -24,8 +24,8 @@ from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS, RANDOM
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.encoding import action_components, normalised_space
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA, StochasticPolicy
-from rommeo_rllib.noise import GLOBAL_NOISE
 from rommeo_rllib.registration import ALGORITHMS
+from rommeo_rllib.rng import GLOBAL_RNG
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 SEEN = Box(-1.0, 1.0, (3,), np.float32)
@@ -207,10 +207,10 @@ class Contrary(ROMMEOPolicy):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Any = GLOBAL_NOISE,
+        rng: Any = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
-        return -super().act(observations, explore, noise, opponent_mask)
+        return -super().act(observations, explore, rng, opponent_mask)
 
 
 def test_a_policy_that_acts_otherwise_is_taken_at_its_word():

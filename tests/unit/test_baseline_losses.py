@@ -30,8 +30,8 @@ from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
 from rommeo_rllib.registration import ALGORITHMS
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 
 SEEN = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
 BOX = gym.spaces.Box(-2.0, 3.0, (1,), np.float32)
@@ -100,8 +100,8 @@ def make_update(algorithm: str, policy: Any, opponents: Any = None, **training: 
         for name in (Columns.OBS, Columns.NEXT_OBS):
             columns[opponent_column(name, number)] = torch.rand(ROWS, 2)
     config = ALGORITHMS[algorithm].get_default_config().training(gamma=0.9, **training)
-    noise = PolicyNoise([seeded_generator(1)], stacked=False)
-    return Update(policy, [config], columns, 0, noise, False, opponents)
+    rng = PolicyRng([seeded_generator(1)], stacked=False)
+    return Update(policy, [config], columns, 0, rng, False, opponents)
 
 
 def losses_of(algorithm: str, policy: Any, update: Update) -> dict[str, torch.Tensor]:
@@ -252,10 +252,10 @@ def test_noise_is_of_the_policys_own_scale_and_keeps_actions_within_bounds():
     (group,) = group_policies(policies)
     group.policy.noise_scale.data.copy_(torch.tensor([0.0, 5.0]))
     observations = torch.rand(2, 200, 2)
-    noise = PolicyNoise([seeded_generator(n) for n in range(2)], stacked=True)
+    rng = PolicyRng([seeded_generator(n) for n in range(2)], stacked=True)
     with torch.no_grad():
-        actions = group.policy.act(observations, True, noise)
-        greedy = group.policy.act(observations, False, noise)
+        actions = group.policy.act(observations, True, rng)
+        greedy = group.policy.act(observations, False, rng)
     torch.testing.assert_close(actions[0], greedy[0])
     assert actions[1].abs().max() == 1.0
     assert actions[1].std() > 0.5
@@ -290,7 +290,7 @@ def next_value_by_hand(
         # Means and logarithms of standard deviations, of each opponent and of the agent itself.
         means, stds = (torch.stack(one, -1) for one in zip(*parts, strict=True))
         stds = stds.clamp(max=MAX_LOG_STD).exp() + MIN_STD
-        drawn = PolicyNoise([noise], stacked=False)
+        drawn = PolicyRng([noise], stacked=False)
         latents = means + stds * drawn.normal_like(means)
         own = policy.policy(policy.encode(observed))
         latent, log_prob = own.rsample_and_log_prob(drawn)
@@ -315,7 +315,7 @@ def next_value_by_hand(
         state += [one * present for one, present in zip(seen, after, strict=True)]
     elif algorithm == "PR2-AC":
         response = policy.opponent_model(policy.encode(observed), own)
-        latent = response.rsample(PolicyNoise([noise], stacked=False))
+        latent = response.rsample(PolicyRng([noise], stacked=False))
         others = latent.tanh() * after
         entropy = update.scheduled_for_rows("alpha") * (response.log_prob(latent) * after).sum(-1)
     elif algorithm == "DDPG":

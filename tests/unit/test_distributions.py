@@ -27,7 +27,7 @@ from rommeo_rllib.distributions import (
     SquashedGaussian,
     log_tanh_derivative,
 )
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 
 BOX = ActionComponent("continuous", 2)
 LINE = ActionComponent("continuous", 1)
@@ -271,11 +271,11 @@ def test_a_samples_log_prob_is_the_one_computed_from_the_sample():
     found = []
     for together in (True, False):
         distribution = ProductDistribution(MIXED, parameters, uniform_weight=0.1)
-        noise = PolicyNoise([seeded_generator(0)], stacked=False)
+        rng = PolicyRng([seeded_generator(0)], stacked=False)
         if together:
-            latent, log_prob = distribution.rsample_and_log_prob(noise)
+            latent, log_prob = distribution.rsample_and_log_prob(rng)
         else:
-            latent = distribution.rsample(noise)
+            latent = distribution.rsample(rng)
             log_prob = distribution.log_prob(latent)
         (gradient,) = torch.autograd.grad((latent.tanh() + log_prob.sum()).sum(), parameters)
         found.append((latent.detach(), log_prob.detach(), gradient))

@@ -15,8 +15,8 @@ from rommeo_rllib.joint_action.sampling.fast_path import FastSampler
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
-from rommeo_rllib.noise import seeded_generator
 from rommeo_rllib.pettingzoo_env import PettingZooMultiAgentEnv
+from rommeo_rllib.rng import seeded_generator
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 AGENTS = ["player_0", "player_1"]

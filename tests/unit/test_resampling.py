@@ -12,7 +12,7 @@ from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import Resampling
 
@@ -45,7 +45,7 @@ def resampling(policy: ROMMEOPolicy, alpha=ALPHA, kl_coeff=KL_COEFF, rows=ROWS) 
         alpha,
         kl_coeff,
         0.05,
-        PolicyNoise([seeded_generator(1)], stacked=False),
+        PolicyRng([seeded_generator(1)], stacked=False),
     )
 
 

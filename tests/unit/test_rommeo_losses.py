@@ -20,7 +20,7 @@ from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.joint_action.update import Update
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, REPARAMETERISED
@@ -73,8 +73,8 @@ def make_update(policy: ROMMEOPolicy, constant: bool, **training) -> Update:
         NEXT_OPPONENT_MASK: torch.ones(ROWS, 2),
     }
     config = ROMMEOACConfig().training(**{"alpha": 0.7, "gamma": 0.9, **training})
-    noise = PolicyNoise([seeded_generator(1)], stacked=False)
-    return Update(policy, [config], columns, 0, noise, stacked=False)
+    rng = PolicyRng([seeded_generator(1)], stacked=False)
+    return Update(policy, [config], columns, 0, rng, stacked=False)
 
 
 def losses_and_gradients(policy: ROMMEOPolicy, update: Update):
@@ -112,7 +112,7 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     fraction = own.config.uniform_opponent_fraction
     if weights is None:
         rows = ROWS - round(fraction * ROWS)
-        uniform = broad_latent(policy.opponent_components, latent[rows:].detach(), own.noise)
+        uniform = broad_latent(policy.opponent_components, latent[rows:].detach(), own.rng)
         answered = torch.cat([latent[:rows], uniform])
         answered_weights = torch.ones(ROWS)
     else:
@@ -138,7 +138,7 @@ def test_policy_and_opponent_model_share_a_pass_and_get_their_own_losses_gradien
     losses, gradients = losses_and_gradients(policy, make_update(policy, False, **training))
     generator = seeded_generator(1)
     update = replace(
-        make_update(policy, False, **training), noise=PolicyNoise([generator], stacked=False)
+        make_update(policy, False, **training), rng=PolicyRng([generator], stacked=False)
     )
     policy_loss, model_loss = separate_losses(update, generator)
     torch.testing.assert_close(losses["policy_loss"], policy_loss)

@@ -12,7 +12,7 @@ from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.modules.stacking import PolicyGroup, group_policies, kept_as_is
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
-from rommeo_rllib.noise import PolicyNoise, seeded_generator
+from rommeo_rllib.rng import PolicyRng, seeded_generator
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
 BOX = gym.spaces.Box(-2.0, 3.0, (2,), np.float32)
@@ -96,8 +96,8 @@ def test_a_policy_with_layers_of_its_own_is_not_stacked():
 
 
 def test_each_policy_draws_the_same_numbers_alone_and_stacked():
-    def noise(stacked: bool, *numbers: int) -> PolicyNoise:
-        return PolicyNoise([seeded_generator(7, n) for n in numbers], stacked=stacked)
+    def noise(stacked: bool, *numbers: int) -> PolicyRng:
+        return PolicyRng([seeded_generator(7, n) for n in numbers], stacked=stacked)
 
     together, second_alone = noise(True, 0, 1), noise(False, 1)
     for draw in ("normal_like", "uniform_like", "normal_like"):
@@ -110,10 +110,10 @@ def test_each_policy_draws_the_same_numbers_alone_and_stacked():
 def test_stacked_policies_act_as_each_does_alone(policies):
     group = PolicyGroup(policies)
     observations = torch.randn(3, ROWS, 3)
-    noise = PolicyNoise([seeded_generator(n) for n in range(3)], stacked=True)
-    together = group.policy.act(observations, True, noise)
+    rng = PolicyRng([seeded_generator(n) for n in range(3)], stacked=True)
+    together = group.policy.act(observations, True, rng)
     for index, policy in enumerate(policies.values()):
-        own_noise = PolicyNoise([seeded_generator(index)], stacked=False)
+        own_noise = PolicyRng([seeded_generator(index)], stacked=False)
         torch.testing.assert_close(
             together[index], policy.act(observations[index], True, own_noise)
         )

@@ -25,7 +25,7 @@ from rommeo_rllib.joint_action.spaces.encoding import (
     observation_size,
 )
 from rommeo_rllib.joint_action.spaces.opponent_mask import OPPONENT_MASK
-from rommeo_rllib.noise import GLOBAL_NOISE, Noise, seeded_generator
+from rommeo_rllib.rng import GLOBAL_RNG, Rng, seeded_generator
 
 OPPONENTS = "opponents"
 """Key of the model config under which a policy finds its :class:`Opponents`."""
@@ -51,7 +51,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
     """Whether training needs what the opponents observe, and their own policies."""
 
     opponents: Opponents
-    noise: Noise = GLOBAL_NOISE
+    rng: Rng = GLOBAL_RNG
 
     def __init__(self, *args: Any, **kwargs: Any):
         # First weights depend on the seed and the policy alone, not on what else has drawn random
@@ -141,20 +141,20 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What to do: what :meth:`act` says or, in a random warm-up, anything."""
         if not (explore and self._warms_up()):
-            return self.act(observations, explore, noise, opponent_mask)
+            return self.act(observations, explore, rng, opponent_mask)
         like = observations.new_empty(*observations.shape[:-1], self.own_action_size)
-        return squash(self.own_components, broad_latent(self.own_components, like, noise))
+        return squash(self.own_components, broad_latent(self.own_components, like, rng))
 
     def act(
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> Tensor:
         """What to do by what has been learned; for subclasses.
@@ -162,7 +162,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         Args:
             observations: encoded, (..., observation size).
             explore: sample, else act greedily.
-            noise: random numbers.
+            rng: random numbers.
             opponent_mask: 1 for each opponent that acts at this step, too, (..., opponents); None
                 for all of them.
 
@@ -178,7 +178,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         self,
         observations: Tensor,
         explore: bool,
-        noise: Noise = GLOBAL_NOISE,
+        rng: Rng = GLOBAL_RNG,
         opponent_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """What :meth:`act` says, and what tells the distribution that it was taken from.
@@ -187,7 +187,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
             Flat actions, (..., own action size), and the parameters of an action distribution of
             :meth:`get_inference_action_dist_cls`, (..., n).
         """
-        actions = self.act(observations, explore, noise, opponent_mask)
+        actions = self.act(observations, explore, rng, opponent_mask)
         return actions, actions
 
     def get_inference_action_dist_cls(self) -> type[Distribution]:
@@ -210,7 +210,7 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         return outputs
 
     def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
-        asked = (self.encode(batch[Columns.OBS]), explore, self.noise, batch.get(OPPONENT_MASK))
+        asked = (self.encode(batch[Columns.OBS]), explore, self.rng, batch.get(OPPONENT_MASK))
         if explore and self._warms_up():
             # Of uniform actions no parameters tell.
             return {Columns.ACTIONS: decode_nested_actions(self.action_space, self.choose(*asked))}

@@ -25,14 +25,14 @@ from rommeo_rllib.joint_action.spaces.agents import (
     opponents_by_agent,
 )
 from rommeo_rllib.naming import shown
-from rommeo_rllib.noise import (
-    NOISE,
-    PolicyNoise,
+from rommeo_rllib.rllib_boundary.env_runners import OpenEnvRunner, connectors
+from rommeo_rllib.rng import (
+    RNG_STREAMS,
+    PolicyRng,
     restore_streams,
     seeded_generator,
     streams_state,
 )
-from rommeo_rllib.rllib_boundary.env_runners import OpenEnvRunner, connectors
 
 _ENV_RUNNER_STREAM = 2
 _EVALUATION = 1_000_000
@@ -143,7 +143,7 @@ class JointActionEnvRunner(OpenEnvRunner):
         """Makes the policies; each gets a stream of random numbers of its own."""
         super().make_module()
         for module_id in self._joint_action_policies():
-            self._give_noise(module_id, added=False)
+            self._give_rng(module_id, added=False)
 
     def follow_policies(self) -> None:
         """Takes up that policies, or who plays them, have changed since they were made.
@@ -156,7 +156,7 @@ class JointActionEnvRunner(OpenEnvRunner):
             del self._generators[module_id]
         for module_id in present:
             if module_id not in self._generators:
-                self._give_noise(module_id, added=True)
+                self._give_rng(module_id, added=True)
         self._groups = None
         used_fast_path = self.uses_fast_path
         self._choose_way_of_sampling()
@@ -166,12 +166,12 @@ class JointActionEnvRunner(OpenEnvRunner):
         module_ids = list(self.module.keys())
         return [i for i in module_ids if isinstance(self.module[i], JointActionPolicy)]
 
-    def _give_noise(self, module_id: str, *, added: bool) -> None:
+    def _give_rng(self, module_id: str, *, added: bool) -> None:
         worker = (self.worker_index or 0) + (_EVALUATION if self.config.in_evaluation else 0)
         key = self.config.stream_key(module_id, added=added)
         generator = seeded_generator(*key, _ENV_RUNNER_STREAM, worker, device=self.device)
         self._generators[module_id] = generator
-        self.module[module_id].noise = PolicyNoise([generator], stacked=False)
+        self.module[module_id].rng = PolicyRng([generator], stacked=False)
 
     def share(self, groups: list[PolicyGroup]) -> None:
         """Acts, from now on, with a learner's policies; weights need not be handed over.
@@ -313,14 +313,14 @@ class JointActionEnvRunner(OpenEnvRunner):
         """Takes up a state of :meth:`get_state`."""
         super().set_state(state)
         # RLlib also hands over a local env runner's to remote ones and to evaluation.
-        if NOISE in state and state.get(_OWNER, self._owner) == self._owner:
+        if RNG_STREAMS in state and state.get(_OWNER, self._owner) == self._owner:
             self.set_sampling_state(state)
 
     def get_sampling_state(self) -> dict[str, Any]:
         """Random numbers, present episodes, and what is reported of recent ones."""
         return {
             _OWNER: self._owner,
-            NOISE: streams_state(self._generators),
+            RNG_STREAMS: streams_state(self._generators),
             _EPISODES: self._recent_episodes.state(),
             _PRESENT: self._present_episodes(),
         }
@@ -332,7 +332,7 @@ class JointActionEnvRunner(OpenEnvRunner):
         stored. Where RLlib samples in its own way, only the environments' states are taken up, and
         new episodes begin.
         """
-        restore_streams(self._generators, state.get(NOISE, {}))
+        restore_streams(self._generators, state.get(RNG_STREAMS, {}))
         if _EPISODES in state:
             self._recent_episodes.restore(state[_EPISODES])
         self.begins_anew = True

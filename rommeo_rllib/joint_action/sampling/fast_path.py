@@ -27,7 +27,7 @@ from rommeo_rllib.joint_action.spaces.agents import AgentID, sorted_agents
 from rommeo_rllib.joint_action.spaces.encoding import decode_actions, env_actions
 from rommeo_rllib.joint_action.spaces.packing import is_composite, pack
 from rommeo_rllib.joint_action.spaces.replicas import replica_id
-from rommeo_rllib.noise import PolicyNoise
+from rommeo_rllib.rng import PolicyRng
 
 
 @dataclass
@@ -210,9 +210,9 @@ class FastSampler:
                 places = [place for one in batch for place in one]
                 observed = np.stack([games[i].observations[agent] for i, agent in places])
                 observed = observed.reshape(len(batch), -1, *observed.shape[1:])
-                noise = PolicyNoise([self._generators[i] for i in ids], stacked=stacked)
+                rng = PolicyRng([self._generators[i] for i in ids], stacked=stacked)
                 mask = self._opponent_mask(games, batch)
-                chosen = self._choose(policy, observed, noise, explore, stacked, mask)
+                chosen = self._choose(policy, observed, rng, explore, stacked, mask)
                 to_env = env_actions(policy.action_space, chosen)
                 for (i, agent), stored, sent in zip(places, chosen, to_env, strict=True):
                     actions[i][agent] = stored, sent
@@ -222,7 +222,7 @@ class FastSampler:
         self,
         policy: JointActionPolicy,
         observed: np.ndarray,
-        noise: PolicyNoise,
+        rng: PolicyRng,
         explore: bool,
         stacked: bool,
         opponent_mask: np.ndarray | None,
@@ -238,7 +238,7 @@ class FastSampler:
             if opponent_mask is not None:
                 mask = torch.from_numpy(opponent_mask if stacked else opponent_mask[0])
                 mask = mask.to(self._device)
-            actions = policy.choose(encoded, explore, noise, mask)
+            actions = policy.choose(encoded, explore, rng, mask)
             actions = decode_actions(policy.action_space, actions)
         return (actions.flatten(0, 1) if stacked else actions).cpu().numpy()
 

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 
-class Noise:
+class Rng:
     """Torch's global stream of random numbers."""
 
     def normal_like(self, tensor: Tensor) -> Tensor:
@@ -25,10 +25,10 @@ class Noise:
         return torch.rand_like(tensor)
 
 
-GLOBAL_NOISE = Noise()
+GLOBAL_RNG = Rng()
 
 
-class PolicyNoise(Noise):
+class PolicyRng(Rng):
     """A stream for each of several policies.
 
     Args:
@@ -67,7 +67,7 @@ def seeded_generator(*key: int, device: torch.device | str | None = None) -> Gen
     return Generator(device=device or "cpu").manual_seed(int(seed >> 1))
 
 
-NOISE = "noise"
+RNG_STREAMS = "noise"
 """Key under which env runners and learners store their policies' streams."""
 
 
