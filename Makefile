@@ -39,14 +39,17 @@ fuzz: $(INSTALLED)  ## Try 5000 command lines of each command: make fuzz EXAMPLE
 		tests/unit/test_command_lines.py
 
 # Ray pins some packages itself, gymnasium among them: of our constraints torch alone holds here. It
-# comes last, since it may be a version that the package does not ask for.
+# comes last, since it may be a version that the package does not ask for: nightly is Ray's latest.
+WHEELS := https://s3-us-west-2.amazonaws.com/ray-wheels/latest
+CPYTHON = $(shell $(PYTHON) -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+NIGHTLY = ray[rllib] @ $(WHEELS)/ray-3.0.0.dev0-$(CPYTHON)-$(CPYTHON)-manylinux2014_x86_64.whl
 test-ray:        ## Run all tests with another Ray: make test-ray RAY=2.58.0
 	test -n "$(RAY)" || { echo "Which Ray? For example: make test-ray RAY=2.58.0"; exit 2; }
 	test -x .venv-ray-$(RAY)/bin/python || $(PYTHON) -m venv .venv-ray-$(RAY)
 	grep '^torch==' constraints.txt > .venv-ray-$(RAY)/constraints.txt
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt -e '.[dev]'
 	.venv-ray-$(RAY)/bin/python -m pip install --quiet -c .venv-ray-$(RAY)/constraints.txt \
-		'ray[rllib]==$(RAY)'
+		'$(if $(filter nightly,$(RAY)),$(NIGHTLY),ray[rllib]==$(RAY))'
 	.venv-ray-$(RAY)/bin/python -m pytest $(IN_PARALLEL)
 
 $(DOCS_INSTALLED): $(INSTALLED)
