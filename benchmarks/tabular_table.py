@@ -2,25 +2,25 @@
 
     python benchmarks/tabular_table.py > /tmp/tables.md
 
-Every learner plays with the settings of `tuned_configs/GAME`, found with the same budget for all,
-and with seeds that tuning has not used. The numbers also go to benchmarks/tabular_table.json.
+Every learner plays with the settings of `tuned_configs/tabular.json`, found with the same budget for
+all, and with seeds that tuning has not used. The numbers also go to benchmarks/tabular_table.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 from tabular_games import GAMES, Game
-from write_tuned_configs import module_name
+from write_tuned_configs import configuration_name
 
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 from rommeo_rllib.tabular import LEARNERS, PayoffPlay, converged, make_learners
 from rommeo_rllib.tabular.paper_settings import PAPER_SETTINGS, falling
+from rommeo_rllib.tuned_configs import tabular
 
 SEED = 90_000
 
@@ -46,8 +46,7 @@ def main() -> None:
 
 def tuned_settings(game: Game, name: str) -> dict[str, Any]:
     """The settings of `tuned_configs`."""
-    module = f"rommeo_rllib.tuned_configs.{game.name}.{module_name(name)}"
-    return dict(importlib.import_module(module).settings)
+    return dict(tabular()[f"{game.name}/{configuration_name(name)}"].settings)
 
 
 def _rate(game: Game, name: str, trials: int) -> Interval:

@@ -10,7 +10,7 @@ temperature is drawn from one distribution for all learners that have it, the st
 same two choices for all but Distributed-Q, which needs a low one.
 
 Configurations, scores and the measurement go to benchmarks/tuning/GAME.json, the kept settings to
-tuned_configs/GAME/LEARNER.py.
+tuned_configs/tabular.json.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.experiments.trials import ENV_STEPS, as_json
 from rommeo_rllib.naming import did_you_mean, shown
 from rommeo_rllib.rllib_boundary.tune import is_registered
+from rommeo_rllib.tuned_configs import TabularConfiguration
 
 if TYPE_CHECKING:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -39,7 +40,8 @@ def names() -> list[str]:
     """The names of all configurations that come with the package, such as "game/algorithm"."""
     prefix = tuned_configs.__name__ + "."
     modules = pkgutil.walk_packages(tuned_configs.__path__, prefix)
-    return sorted(m.name.removeprefix(prefix).replace(".", "/") for m in modules if not m.ispkg)
+    files = (m.name.removeprefix(prefix).replace(".", "/") for m in modules if not m.ispkg)
+    return sorted([*files, *tuned_configs.tabular()])
 
 
 def load(name_or_file: str) -> Configuration:
@@ -122,7 +124,7 @@ def _told(error: BaseException, path: Path) -> str:
     return f"{where}: {one_line(error)}.{hint}"
 
 
-def is_tabular(module: ModuleType) -> bool:
+def is_tabular(module: ModuleType | TabularConfiguration) -> bool:
     """Whether a configuration file is of a tabular learner: it holds `learner` and `settings`."""
     return "learner" in vars(module)
 
@@ -216,8 +218,12 @@ def settings_of(config: AlgorithmConfig) -> dict[str, Any]:
     return settings
 
 
-def import_file(name_or_file: str) -> ModuleType:
-    """The module of a configuration; raises a UsageError if there is none of that name."""
+def import_file(name_or_file: str) -> ModuleType | TabularConfiguration:
+    """The module of a configuration, or one of a tabular learner that comes with the package.
+
+    Raises:
+        UsageError: if there is none of that name.
+    """
     if name_or_file.endswith(".py"):
         return run_file(name_or_file)
     known = names()
@@ -228,6 +234,8 @@ def import_file(name_or_file: str) -> ModuleType:
             "there are; or give a Python file."
         )
     import_ray_quietly()
+    if name_or_file in tuned_configs.tabular():
+        return tuned_configs.tabular()[name_or_file]
     name = f"{tuned_configs.__name__}.{name_or_file.replace('/', '.')}"
     return _imported(lambda: importlib.import_module(name), Path(name_or_file))
 

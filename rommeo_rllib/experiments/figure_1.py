@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,21 +11,16 @@ from numpy.typing import NDArray
 from rommeo_rllib.envs import ClimbingGame
 from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good, success_rate
 from rommeo_rllib.tabular import LEARNERS, History, PayoffPlay, converged, make_learners
-
-_TUNED_CONFIGS = "rommeo_rllib.tuned_configs.climbing_game"
+from rommeo_rllib.tuned_configs import tabular
 
 
 def tuned_settings() -> dict[str, dict[str, Any]]:
-    """The settings of `tuned_configs/climbing_game`, by the learner's name."""
-    modules = [
-        importlib.import_module(f"{_TUNED_CONFIGS}.{module_name(name)}") for name in LEARNERS
-    ]
-    return {module.learner.name: dict(module.settings) for module in modules}
-
-
-def module_name(learner: str) -> str:
-    """The module of a learner's tuned configuration: "FMQ-c10" -> "fmq"."""
-    return learner.lower().replace("-c10", "").replace("-", "_")
+    """The settings that tuning found on the climbing game, by the learner's name."""
+    return {
+        configuration.learner.name: dict(configuration.settings)
+        for name, configuration in tabular().items()
+        if name.startswith("climbing_game/")
+    }
 
 
 def play(

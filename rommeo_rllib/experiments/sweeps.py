@@ -63,7 +63,7 @@ class SweepRequest:
     checkpoint_frequency: int = 0
 
     def settings(
-        self, grids: Mapping[str, list[Any]], search: Mapping[str, Distribution]
+        self, grids: Mapping[str, Sequence[Any]], search: Mapping[str, Distribution]
     ) -> list[Setting]:
         """What is tried, where that is known before anything has run."""
         each = math.prod(map(len, grids.values()))

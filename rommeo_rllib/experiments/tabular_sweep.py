@@ -24,6 +24,7 @@ from rommeo_rllib.experiments.trials import Results, Trial
 from rommeo_rllib.naming import shown, unknown_name_message
 from rommeo_rllib.reporting.statistics import Interval, success_rate
 from rommeo_rllib.tabular.play_config import CONVERGED, RESULT_KEYS, REWARD, make_play
+from rommeo_rllib.tuned_configs import TabularConfiguration
 
 if TYPE_CHECKING:
     from rommeo_rllib.tabular.learner import TabularLearner
@@ -39,7 +40,7 @@ class TabularPlan:
         UsageError: if the method needs what tabular learners have not.
     """
 
-    def __init__(self, sweep: SweepRequest, module: ModuleType):
+    def __init__(self, sweep: SweepRequest, module: ModuleType | TabularConfiguration):
         _refuse_for_tabular_learners(sweep)
         self._sweep, self._search = sweep, sweep.search
         self._learner = _learner_of(module, sweep.configuration)
@@ -52,7 +53,7 @@ class TabularPlan:
         self._space = self._make_space(module)
         self._check()
 
-    def _make_space(self, module: ModuleType) -> dict[str, Any]:
+    def _make_space(self, module: ModuleType | TabularConfiguration) -> dict[str, Any]:
         """What all trials have in common."""
         sweep = self._sweep
         space = {
@@ -177,7 +178,7 @@ def _refuse_for_tabular_learners(sweep: SweepRequest) -> None:
     )
 
 
-def _learner_of(module: ModuleType, file: str) -> type[TabularLearner]:
+def _learner_of(module: ModuleType | TabularConfiguration, file: str) -> type[TabularLearner]:
     """The learner of a configuration file; raises a UsageError unless the file is whole."""
     from rommeo_rllib.tabular.learner import TabularLearner
     from rommeo_rllib.tabular.trainable import TRAINABLES

@@ -31,6 +31,19 @@ def test_the_wheel_puts_a_single_name_into_site_packages(wheel: Path):
     assert {name for name in names if not name.endswith(".dist-info")} == {"rommeo_rllib"}
 
 
+def test_the_wheel_holds_every_module_and_every_file_that_they_read(wheel: Path):
+    tracked = ["git", "ls-files", "rommeo_rllib", "envs", "tuned_configs"]
+    files = subprocess.run(tracked, check=True, cwd=CHECKOUT, capture_output=True, text=True).stdout
+    inside = {name.removeprefix("rommeo_rllib/") for name in files.split()}
+    found = {
+        name.removeprefix("rommeo_rllib/")
+        for name in zipfile.ZipFile(wheel).namelist()
+        if name.startswith("rommeo_rllib/")
+    }
+    assert "tuned_configs/tabular.json" in inside
+    assert found == inside
+
+
 @pytest.fixture
 def bare_python(tmp_path: Path) -> Path:
     """Of an environment that has what the package depends on, but not the package."""

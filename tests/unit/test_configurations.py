@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib import ROMMEOACConfig, tuned_configs
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.settings import apply_settings
@@ -15,7 +15,7 @@ from rommeo_rllib.experiments.settings import apply_settings
 NAME = "climbing_game/rommeo_ac"
 MODULE = "rommeo_rllib.tuned_configs.climbing_game.rommeo_ac"
 FILE = """
-from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib import ROMMEOACConfig, tuned_configs
 
 config = ROMMEOACConfig().environment("climbing_game").training(alpha=0.7)
 stop = {"num_env_steps_sampled_lifetime": 12}
@@ -136,15 +136,15 @@ def test_a_configuration_is_loaded_by_its_name():
     assert loaded.stop == module.stop
 
 
-def test_the_listed_names_are_those_of_the_files():
-    folder = Path(configurations.tuned_configs.__path__[0])
+def test_the_listed_names_are_those_of_the_files_and_of_the_tabular_learners():
+    folder = Path(tuned_configs.__path__[0])
     files = {
         path.relative_to(folder).with_suffix("").as_posix()
         for path in folder.rglob("*.py")
         if path.name != "__init__.py"
     }
     assert NAME in files
-    assert configurations.names() == sorted(files)
+    assert configurations.names() == sorted(files | tuned_configs.tabular().keys())
 
 
 def test_a_configuration_is_loaded_from_a_file(tmp_path):

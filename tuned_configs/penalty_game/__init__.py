@@ -1,1 +1,0 @@
-"""The tabular learners on the penalty game, k = -100."""

@@ -1,1 +1,0 @@
-"""The tabular learners on the climbing game, three players."""
