@@ -2,8 +2,9 @@
 
     python benchmarks/tabular_table.py > /tmp/tables.md
 
-Every learner plays with the settings of `tuned_configs/tabular.json`, found with the same budget for
-all, and with seeds that tuning has not used. The numbers also go to benchmarks/tabular_table.json.
+Every learner plays with the settings of `tuned_configs/tabular.json`, found with the same budget
+for all, and with seeds that tuning has not used. The numbers also go to
+benchmarks/tabular_table.json.
 """
 
 from __future__ import annotations
