@@ -6,17 +6,15 @@ none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from rommeo_rllib.envs.repeated_game import RepeatedGame
 
 _COLOURS = "viridis"
 _NEWEST = "#ff4b3e"
@@ -28,7 +26,31 @@ _LARGEST_LABELLED_MATRIX = 12
 _TEXT_ROWS = 12
 
 
-def image(game: RepeatedGame) -> NDArray[np.uint8]:
+class Playable(Protocol):
+    """What is drawn of a `RepeatedGame`."""
+
+    metadata: dict[str, Any]
+    possible_agents: list[str]
+    action_spaces: dict[str, Space]
+    action_names: dict[str, tuple[str, ...]]
+    plays_per_episode: int
+
+    @property
+    def joint_actions(self) -> NDArray[Any]:
+        """(plays, agents) of the episode so far."""
+        ...
+
+    @property
+    def rewards(self) -> NDArray[np.float64]:
+        """(plays, agents) of the episode so far."""
+        ...
+
+    def expected_payoffs(self, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """Of joint actions, (..., agents), in the same shape."""
+        ...
+
+
+def image(game: Playable) -> NDArray[np.uint8]:
     """The episode so far as an image, shape (height, width, 3), uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -65,7 +87,7 @@ class Window:
         self._figure = figure
         self._is_shown = False
 
-    def show(self, game: RepeatedGame) -> None:
+    def show(self, game: Playable) -> None:
         """Draw `game` anew and let the window react to the user for a moment."""
         self._figure.clear()
         draw(game, self._figure)
@@ -83,7 +105,7 @@ class Window:
         plt.close(self._figure)
 
 
-def draw(game: RepeatedGame, figure: Figure) -> None:
+def draw(game: Playable, figure: Figure) -> None:
     """Draw `game` on an empty figure: a surface, a matrix, or the plays in their order."""
     figure.set_layout_engine("constrained", wspace=0.06)
     if _all_are(game, Box):
@@ -96,24 +118,24 @@ def draw(game: RepeatedGame, figure: Figure) -> None:
     figure.suptitle(title, x=0.02, ha="left", fontsize=11, linespacing=1.4)
 
 
-def text(game: RepeatedGame) -> str:
+def text(game: Playable) -> str:
     """The episode so far as a text of several lines."""
     body = _matrix_text(game) if _all_are(game, Discrete) else _history_text(game)
     return f"{_name(game)}\n{_progress(game)}\n\n{body}"
 
 
-def _all_are(game: RepeatedGame, kind: type) -> bool:
+def _all_are(game: Playable, kind: type) -> bool:
     """Whether this is a game of two whose actions are all of this kind of space."""
     spaces = game.action_spaces.values()
     return len(spaces) == 2 and all(isinstance(space, kind) for space in spaces)
 
 
-def _name(game: RepeatedGame) -> str:
+def _name(game: Playable) -> str:
     name = str(game.metadata["name"]).replace("_", " ")
     return name[:1].upper() + name[1:]
 
 
-def _progress(game: RepeatedGame) -> str:
+def _progress(game: Playable) -> str:
     rewards = game.rewards
     played = f"play {len(rewards)} of {game.plays_per_episode}"
     if not len(rewards):
@@ -127,14 +149,14 @@ def _amounts(values: NDArray[np.float64]) -> str:
     return numbers[0] if len(set(numbers)) == 1 else f"({', '.join(numbers)})"
 
 
-def _action_text(game: RepeatedGame, agent: str, action: Any) -> str:
+def _action_text(game: Playable, agent: str, action: Any) -> str:
     space = game.action_spaces[agent]
     if not isinstance(space, Discrete):
         return f"{float(action):.2f}"
     return _labels(game, agent)[int(action) - int(space.start)]
 
 
-def _labels(game: RepeatedGame, agent: str) -> list[str]:
+def _labels(game: Playable, agent: str) -> list[str]:
     """What to call each action of a Discrete agent."""
     space = cast(Discrete, game.action_spaces[agent])
     return list(game.action_names[agent]) or [str(space.start + i) for i in range(int(space.n))]
@@ -143,7 +165,7 @@ def _labels(game: RepeatedGame, agent: str) -> list[str]:
 # -- Two continuous actions: the surface of rewards ------------------------------------------------
 
 
-def _draw_surfaces(game: RepeatedGame, figure: Figure) -> None:
+def _draw_surfaces(game: Playable, figure: Figure) -> None:
     first, second = (
         np.linspace(space.low[0], space.high[0], _GRID_POINTS)
         for space in cast(list[Box], list(game.action_spaces.values()))
@@ -162,7 +184,7 @@ def _draw_surfaces(game: RepeatedGame, figure: Figure) -> None:
         figure.colorbar(shades, ax=axes, label=f"reward of {who}")
 
 
-def _draw_played_points(game: RepeatedGame, axes: Axes) -> None:
+def _draw_played_points(game: Playable, axes: Axes) -> None:
     played = game.joint_actions
     if not len(played):
         return
@@ -190,7 +212,7 @@ def _panels(
 # -- Two discrete actions: the matrix --------------------------------------------------------------
 
 
-def _matrix(game: RepeatedGame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _matrix(game: Playable) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Payoffs, shape (rows, columns, 2), and counts of plays, shape (rows, columns)."""
     row_space, column_space = cast(list[Discrete], list(game.action_spaces.values()))
     rows, columns = np.arange(row_space.n), np.arange(column_space.n)
@@ -201,7 +223,7 @@ def _matrix(game: RepeatedGame) -> tuple[NDArray[np.float64], NDArray[np.int64]]
     return game.expected_payoffs(cells + starts), counts
 
 
-def _chosen_cell(game: RepeatedGame) -> tuple[int, int] | None:
+def _chosen_cell(game: Playable) -> tuple[int, int] | None:
     if not len(game.joint_actions):
         return None
     spaces = cast(list[Discrete], list(game.action_spaces.values()))
@@ -209,7 +231,7 @@ def _chosen_cell(game: RepeatedGame) -> tuple[int, int] | None:
     return int(row - spaces[0].start), int(column - spaces[1].start)
 
 
-def _draw_matrices(game: RepeatedGame, figure: Figure) -> None:
+def _draw_matrices(game: Playable, figure: Figure) -> None:
     payoffs, counts = _matrix(game)
     for panel, (axes, who) in enumerate(_panels(figure, payoffs, width=6.4, height=5.6)):
         shades = axes.imshow(payoffs[..., panel], cmap=_COLOURS)
@@ -241,7 +263,7 @@ def _label_cells(axes: Axes, payoffs: NDArray[np.float64], counts: NDArray[np.in
             axes.text(column, row + 0.28, plays, size=0.6 * size, **style)
 
 
-def _mark_chosen_cell(game: RepeatedGame, axes: Axes) -> None:
+def _mark_chosen_cell(game: Playable, axes: Axes) -> None:
     from matplotlib.patches import Rectangle
 
     cell = _chosen_cell(game)
@@ -253,7 +275,7 @@ def _mark_chosen_cell(game: RepeatedGame, axes: Axes) -> None:
     axes.add_patch(frame)
 
 
-def _matrix_text(game: RepeatedGame) -> str:
+def _matrix_text(game: Playable) -> str:
     payoffs, counts = _matrix(game)
     chosen = _chosen_cell(game)
     row_agent, column_agent = game.possible_agents
@@ -272,7 +294,7 @@ def _matrix_text(game: RepeatedGame) -> str:
 # -- Any other game: the plays in their order ------------------------------------------------------
 
 
-def _draw_history(game: RepeatedGame, figure: Figure) -> None:
+def _draw_history(game: Playable, figure: Figure) -> None:
     figure.set_size_inches(7.2, 5.6)
     above, below = figure.subplots(2, 1, sharex=True)
     plays = np.arange(1, len(game.rewards) + 1)
@@ -302,7 +324,7 @@ def _draw_history(game: RepeatedGame, figure: Figure) -> None:
             axes.axvline(len(plays), color=_NEWEST, linewidth=1.2, linestyle="--")
 
 
-def _reward_lines(game: RepeatedGame) -> list[tuple[NDArray[np.float64], str]]:
+def _reward_lines(game: Playable) -> list[tuple[NDArray[np.float64], str]]:
     """Each agent's rewards, shape (plays,), or those of all agents if they are the same."""
     rewards = game.rewards
     if (rewards == rewards[:, :1]).all():
@@ -310,7 +332,7 @@ def _reward_lines(game: RepeatedGame) -> list[tuple[NDArray[np.float64], str]]:
     return list(zip(rewards.T, game.possible_agents, strict=True))
 
 
-def _history_text(game: RepeatedGame) -> str:
+def _history_text(game: Playable) -> str:
     lines = [["", "play", *game.possible_agents, "reward"]]
     plays = list(zip(game.joint_actions, game.rewards, strict=True))
     for number, (actions, rewards) in list(enumerate(plays, start=1))[-_TEXT_ROWS:]:

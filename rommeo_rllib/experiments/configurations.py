@@ -50,7 +50,7 @@ def load(name_or_file: str) -> Configuration:
     Raises:
         UsageError: if there is none of that name, or the file lacks `config` or `stop`.
     """
-    module = import_file(name_or_file)
+    module: Any = import_file(name_or_file)
     if is_tabular(module):
         raise UsageError(
             f"{name_or_file} is of a tabular learner, all of whose trials play at once: use "

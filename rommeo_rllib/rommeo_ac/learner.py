@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -44,9 +44,6 @@ from rommeo_rllib.joint_action.update import (
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, Resampling
 
-if TYPE_CHECKING:
-    from rommeo_rllib.rommeo_ac.algorithm import ROMMEOACConfig
-
 PRIOR_LOSS = "prior_loss"
 KL_COEFF = "kl_coeff"
 KL_TO_PRIOR = "opponent_model_kl"
@@ -61,7 +58,7 @@ class ROMMEOACLearner(StochasticLearner):
         self, policy: JointActionPolicy, config: AlgorithmConfig
     ) -> dict[str, TrainedParameters]:
         """The four networks, each with a learning rate of its own, and alpha if it is learned."""
-        policy, config = cast(ROMMEOPolicy, policy), cast("ROMMEOACConfig", config)
+        policy = cast(ROMMEOPolicy, policy)
         trained = super().trained_parameters(policy, config)
         if policy.LEARNS_OPPONENT_MODEL:
             trained |= opponent_model_parameters(policy, config)
@@ -126,7 +123,7 @@ class _ROMMEOUpdate:
     def __init__(self, update: Update):
         self.update = update
         self.policy = policy = cast(ROMMEOPolicy, update.policy)
-        self.config = cast("ROMMEOACConfig", update.configs[0])
+        self.config = update.configs[0]
         self.batch = batch = update.columns
         self.rng = update.rng
         self.td_target = update.td_target

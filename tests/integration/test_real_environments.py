@@ -38,7 +38,8 @@ def test_particle_games_train(game):
 
 def test_foraging_trains_and_time_running_out_is_a_truncation():
     pytest.importorskip("lbforaging")
-    from rommeo_rllib.tuned_configs.foraging import Foraging, make_config
+    from rommeo_rllib.envs.foraging import Foraging
+    from rommeo_rllib.tuned_configs.foraging import make_config
 
     train_a_little(make_config(agents=3).training(updates_per_env_step=0.5))
     game = Foraging(max_episode_steps=1)

@@ -1,4 +1,4 @@
-"""Particle games of `mpe2`, which the extra "mpe" of this package installs.
+"""Configurations for particle games of `mpe2`, which the extra "mpe" of this package installs.
 
 First settings, not yet searched over: no result is claimed for them. Short runs only have shown
 that they train.
@@ -6,10 +6,11 @@ that they train.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from rommeo_rllib.envs.mpe import make_particle_game
 
 if TYPE_CHECKING:
     from rommeo_rllib import PettingZooMultiAgentEnv, ROMMEOACConfig
@@ -66,10 +67,4 @@ stop = {"num_env_steps_sampled_lifetime": TRAINING_STEPS}
 def _make_env(module: str, env_config: Mapping[str, Any]) -> PettingZooMultiAgentEnv:
     from rommeo_rllib import PettingZooMultiAgentEnv
 
-    try:
-        game = importlib.import_module(f"mpe2.{module}")
-    except ImportError as error:
-        raise ImportError(
-            f'The game {module} needs mpe2: pip install "rommeo-rllib[mpe]".'
-        ) from error
-    return PettingZooMultiAgentEnv(game.parallel_env(**dict(env_config)))
+    return PettingZooMultiAgentEnv(make_particle_game(module, **dict(env_config)))
