@@ -8,6 +8,7 @@ from typing import Any
 import documents
 import pytest
 from ray import tune
+from representative import cases
 
 SCRIPTS = {
     documents.name(path): code
@@ -44,7 +45,7 @@ def run(code: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("ray_session", "short_trials")
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", cases(SCRIPTS, ["docs/index.md"]))
 def test_a_documents_python_runs_as_one_script(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(SCRIPTS[name], name)

@@ -12,6 +12,7 @@ import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
+from representative import cases
 from small import game_config, own_policy
 
 from rommeo_rllib import ROMMEOACConfig
@@ -43,7 +44,7 @@ def add_newcomer(algorithm: Any, spec: RLModuleSpec, learning: list[str]) -> Non
     )
 
 
-@pytest.mark.parametrize("env_runners", [0, 1])
+@pytest.mark.parametrize("env_runners", cases([0, 1], [0]))
 def test_an_added_policy_plays_and_learns_until_it_is_removed(env_runners):
     algorithm = game_config().env_runners(num_env_runners=env_runners).build_algo()
     try:
@@ -71,6 +72,7 @@ def test_an_added_policy_plays_and_learns_until_it_is_removed(env_runners):
         algorithm.stop()
 
 
+@pytest.mark.slow
 def test_an_env_runner_that_is_started_again_plays_the_policies_that_came_since():
     algorithm = game_config().env_runners(num_env_runners=1).build_algo()
     try:
@@ -212,7 +214,11 @@ def assert_the_same(one: dict[Any, Any], other: dict[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "restore", [made_from_it, restored_into_a_new_one, restored_into_one_that_has_trained]
+    "restore",
+    cases(
+        [made_from_it, restored_into_a_new_one, restored_into_one_that_has_trained],
+        [restored_into_one_that_has_trained],
+    ),
 )
 @pytest.mark.parametrize(
     "change",
@@ -275,7 +281,7 @@ def test_a_policy_that_only_the_learner_was_given_is_restored(tmp_path):
                 one.stop()
 
 
-@pytest.mark.parametrize("through", ["path", "state"])
+@pytest.mark.parametrize("through", cases(["path", "state"], ["path"]))
 @pytest.mark.parametrize(
     ("change", "said"),
     [

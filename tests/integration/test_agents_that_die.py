@@ -10,6 +10,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
+from representative import cases
 from small import own_policy, policy_of
 
 from rommeo_rllib import MADDPGConfig, MASQLConfig, PR2ACConfig, ROMMEOACConfig
@@ -98,7 +99,7 @@ def learned_q(config: Any, tells: bool) -> tuple[float, float]:
         algorithm.stop()
 
 
-@pytest.mark.parametrize("tells", [False, True])
+@pytest.mark.parametrize("tells", cases([False, True], [True]))
 def test_who_dies_is_not_expected_to_act_at_the_next_step(tells):
     config = ROMMEOACConfig().training(alpha=1e-3, kl_coeff=0.0)
     dying, living = learned_q(config, tells)
@@ -106,6 +107,7 @@ def test_who_dies_is_not_expected_to_act_at_the_next_step(tells):
     assert living == pytest.approx(GAMMA, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from environments import ScriptedEnv, logged_transitions
 from ray.rllib.env.multi_agent_episode import MultiAgentEpisode
+from representative import cases
 from scripted_episodes import NUM_ACTIONS, End, Script, joint_code
 
 from rommeo_rllib import ROMMEOACConfig
@@ -186,7 +187,7 @@ both_ways = pytest.mark.parametrize("way", [OWN_WAY, RLLIBS_WAY], ids=["own_way"
 
 
 @both_ways
-@pytest.mark.parametrize("fragment", [1, 3, 7])
+@pytest.mark.parametrize("fragment", cases([1, 3, 7], [3]))
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_rows_are_what_happened(scenario, fragment, way, tmp_path):
     buffer = sample(SCENARIOS[scenario], tmp_path, fragment, **way)
@@ -233,7 +234,7 @@ TWO_BY_THREE = {"num_env_runners": 2, "num_envs_per_env_runner": 3, "rollout_fra
         ("turn_based", ONE_ENV),
         ("simultaneous", FIVE_ENVS),
         ("early_death", FIVE_ENVS),
-        ("simultaneous", TWO_BY_THREE),
+        pytest.param("simultaneous", TWO_BY_THREE, marks=pytest.mark.slow),
         ("mixed_periods", TWO_BY_THREE),
     ],
 )

@@ -10,6 +10,7 @@ import torch
 from environments import AnySpacesEnv
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 from ray.rllib.connectors.env_to_module import MeanStdFilter
+from representative import cases
 from small import assert_finite, own_policy, policy_of, shared_policy
 from torch import nn
 
@@ -204,7 +205,9 @@ def test_an_encoder_with_a_state_learns_and_acts_by_what_it_has_learned(fast):
         algorithm.stop()
 
 
-@pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"ROMMEO-AC"}))
+@pytest.mark.parametrize(
+    "algorithm", cases(sorted(set(ALGORITHMS) - {"ROMMEO-AC"}), ["MASAC", "DDPG-OM"])
+)
 def test_all_algorithms_learn_from_images_among_other_observations(algorithm):
     spaces = {a: (OBSERVATIONS[a], ACTIONS["bounded"]) for a in ("image", "images", "matrix")}
     config = spaces_config(spaces, base=ALGORITHMS[algorithm].get_default_config())

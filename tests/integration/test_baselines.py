@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from environments import TeamEnv
+from representative import cases
 from small import own_policy, policy_of, shared_policy, shrunken
 
 from rommeo_rllib.commands.figure_2 import ALGORITHMS as IN_FIGURE_2
@@ -25,6 +26,8 @@ DISCRETE = [
 ]
 CONTINUOUS = sorted(set(RIVALS) - set(DISCRETE))
 WITH_NOISE = ["DDPG", "DDPG-OM", "MADDPG", "PR2-AC"]
+# Deterministic and central; particles and their energy.
+QUICK = ["MADDPG", "MASQL"]
 FALLING = {"initial": 1.0, "final": 0.1, "decay_steps": 60}
 TEAM = {"agent_0", "agent_1", "agent_2"}
 
@@ -54,7 +57,7 @@ def test_all_that_figure_2_compares_are_registered():
     assert set(IN_FIGURE_2) <= set(ALGORITHMS)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_many_agents_with_unlike_spaces_train_and_report(name):
     algorithm, result = trained(team_config(name))
     algorithm.stop()
@@ -67,7 +70,7 @@ def test_many_agents_with_unlike_spaces_train_and_report(name):
         assert abs(metrics["policy_mean_0"]) <= 2.0
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_greedy_actions_are_always_the_same_and_others_are_not(name):
     algorithm, _ = trained(config_of(name))
     module = algorithm.get_module("player_0")
@@ -82,7 +85,7 @@ def test_greedy_actions_are_always_the_same_and_others_are_not(name):
     assert exploring.abs().max() <= 1.0
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_a_restored_run_goes_on_as_the_uninterrupted_one(name, tmp_path):
     algorithm, _ = trained(config_of(name))
     path = algorithm.save_to_path(str(tmp_path))
@@ -101,7 +104,7 @@ def test_a_restored_run_goes_on_as_the_uninterrupted_one(name, tmp_path):
     assert expected[0] != found[1]
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_a_copy_computes_what_a_trial_of_its_own_computes(name):
     together, result = trained(config_of(name, replicas=2).debugging(seed=3), 2)
     together.stop()
@@ -113,7 +116,7 @@ def test_a_copy_computes_what_a_trial_of_its_own_computes(name):
         assert numbers[0] != pytest.approx(numbers[1], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_agents_may_share_a_policy(name):
     config = config_of(name).multi_agent(policies={"shared"}, policy_mapping_fn=shared_policy)
     algorithm, result = trained(config)
@@ -121,7 +124,7 @@ def test_agents_may_share_a_policy(name):
     assert all(math.isfinite(value) for value in losses(result, "shared").values())
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", cases(RIVALS, QUICK))
 def test_an_env_runner_acts_with_what_learners_hand_out(name):
     algorithm, _ = trained(config_of(name))
     learned = policy_of(algorithm, "player_0")
@@ -168,6 +171,7 @@ def test_exploration_noise_follows_its_schedule_in_env_steps(name):
     algorithm.stop()
 
 
+@pytest.mark.slow
 def test_remote_env_runners_and_a_remote_learner_train_and_share_the_noises_schedule():
     config = config_of("MADDPG", exploration_noise=FALLING)
     config.env_runners(num_env_runners=1).learners(num_learners=1)

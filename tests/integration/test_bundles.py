@@ -17,6 +17,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.examples.rl_modules.classes.random_rlm import RandomRLModule
 from ray.tune.registry import register_env
+from representative import cases
 from small import own_policy, shared_policy, shrunken
 from test_agents_that_die import LiveOrDie
 from test_any_spaces import spaces_config
@@ -92,8 +93,10 @@ KINDS: dict[str, Callable[[], Any]] = {
     "agents that die": dying,
 }
 
+QUICK = ["ROMMEO-AC", "central, unlike spaces", "discrete", "shared, groups", "replicas"]
 
-@pytest.mark.parametrize("kind", KINDS)
+
+@pytest.mark.parametrize("kind", cases(KINDS, QUICK))
 def test_a_bundle_plays_bit_by_bit_as_the_pickled_checkpoint(kind, tmp_path):
     config = KINDS[kind]()
     checkpoint = saved(config, tmp_path / "run")
@@ -179,7 +182,9 @@ def test_settings_of_an_environment_come_back_with_their_types(tmp_path):
     assert [type(one) for one in seen.values()] == [type(one) for one in given.values()]
 
 
-@pytest.mark.parametrize("settings", [{1: 2}, {"made_by": object}, {"bound": float("inf")}])
+@pytest.mark.parametrize(
+    "settings", cases([{1: 2}, {"made_by": object}, {"bound": float("inf")}], [{1: 2}])
+)
 def test_settings_that_json_cannot_tell_are_asked_for(settings, tmp_path):
     config = on_registered(of("ROMMEO-AC"), PaidPerStepEnv, length=2, ending="truncated")
     config.env_config |= {"more": settings}

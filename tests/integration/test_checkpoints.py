@@ -12,6 +12,7 @@ import pyarrow.fs
 import pytest
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
+from representative import cases
 from small import assert_equal_tensors, game_config, policy_of
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig
@@ -268,7 +269,9 @@ def flip_a_bit(checkpoint: Path) -> None:
     file.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("where", [as_uri, by_pyarrow, by_a_part_of_a_filesystem])
+@pytest.mark.parametrize(
+    "where", cases([as_uri, by_pyarrow, by_a_part_of_a_filesystem], [by_pyarrow])
+)
 def test_each_way_of_loading_restores_weights_and_refuses_a_flipped_bit(where, trained, tmp_path):
     algorithm, _ = trained
     folder = tmp_path / "saved"
@@ -301,6 +304,7 @@ def test_each_way_of_loading_restores_weights_and_refuses_a_flipped_bit(where, t
         other.stop()
 
 
+@pytest.mark.slow
 def test_remote_env_runners_act_with_the_weights_of_an_earlier_checkpoint(tmp_path):
     algorithm = game_config().env_runners(num_env_runners=1).build_algo()
     try:
@@ -345,7 +349,11 @@ def in_mid_episode(game: str, env_runners: int) -> ROMMEOACConfig:
 
 
 @pytest.mark.parametrize(
-    ("env_runners", "restore"), [(0, "made from it"), (0, "set"), (2, "restored"), (2, "set")]
+    ("env_runners", "restore"),
+    [
+        *[(0, "made from it"), (0, "set")],
+        *[pytest.param(2, restore, marks=pytest.mark.slow) for restore in ("restored", "set")],
+    ],
 )
 def test_a_run_that_was_saved_in_mid_episode_goes_on_bit_by_bit(env_runners, restore, tmp_path):
     # Its payoffs are drawn at random.

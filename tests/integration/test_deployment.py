@@ -126,6 +126,7 @@ def test_a_program_written_for_rllib_acts_by_a_restored_modules_distribution(tra
         tree.map_structure(torch.testing.assert_close, actions, expected)
 
 
+@pytest.mark.slow
 def test_a_policy_is_deployed_without_starting_ray(trained):
     program = (
         "import ray, sys; from rommeo_rllib.deployment.player import Player; "

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from faulty import FAULTS, faulty_config
 from ray import tune
+from representative import cases
 from small import game_config
 
 from rommeo_rllib import ROMMEOAC
@@ -32,7 +33,7 @@ def losses(result: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("fast", [True, False], ids=["fast", "stock"])
+@pytest.mark.parametrize("fast", cases([True, False], [True]), ids=["fast", "stock"])
 def test_a_faulty_environment_is_told_from_what_it_did(fault, fast):
     algorithm = faulty_config(fault).training(fast_sampling=fast).build_algo()
     kind, _, said = FAULTS[fault].partition(": ")
@@ -45,6 +46,7 @@ def test_a_faulty_environment_is_told_from_what_it_did(fault, fast):
     assert re.match(said, str(caught.value))
 
 
+@pytest.mark.slow
 def test_in_a_sweep_the_faulty_trial_fails_with_its_reason_and_the_other_goes_on(tmp_path):
     config = faulty_config(tune.grid_search([None, "nan_observation"]))
     results = tune.Tuner(
@@ -64,6 +66,7 @@ def test_in_a_sweep_the_faulty_trial_fails_with_its_reason_and_the_other_goes_on
     assert losses(good.metrics) == losses(expected)
 
 
+@pytest.mark.slow
 def test_a_killed_env_runner_is_replaced_and_no_step_counts_twice():
     config = game_config().env_runners(num_env_runners=1)
     algorithm = config.build_algo()
@@ -94,6 +97,7 @@ def pids_of(algorithm: ROMMEOAC) -> list[int]:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_learner_is_told_and_the_run_goes_on_from_its_checkpoint_as_if_undisturbed(
     tmp_path,
 ):
@@ -195,6 +199,7 @@ def test_a_full_disk_costs_the_checkpoint_and_nothing_else(tmp_path):
         other.stop()
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_nobody_could_make_is_marked_as_old():
     config = game_config().evaluation(
         evaluation_interval=1, evaluation_num_env_runners=1, evaluation_duration=1

@@ -9,7 +9,7 @@ import pytest
 
 from rommeo_rllib.cli import main
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
 ENTRY = {"seeds", "global_optimum", "local_optimum", "episodes_to_9", "final_return"}
 

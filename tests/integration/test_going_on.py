@@ -176,6 +176,7 @@ def stopped(
     return subprocess.CompletedProcess(command, process.returncode, log.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "sent", "status"),
     [("sweep", signal.SIGINT, 130), ("train", signal.SIGTERM, 143)],

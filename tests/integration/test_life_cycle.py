@@ -183,6 +183,7 @@ def test_evaluation_normalises_by_what_training_has_seen():
         assert seen <= evaluated[agent] <= seen + 8
 
 
+@pytest.mark.slow
 def test_remote_env_runners_share_statistics_of_agents_of_unequal_shapes():
     config = filtering(team_config()).env_runners(num_env_runners=2)
     algorithm = config.build_algo()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from ray import tune
 from ray.tune.schedulers import PopulationBasedTraining
+from representative import cases
 from small import game_config, policy_of, shrunken
 
 from rommeo_rllib import DDPGOMConfig, MASQLConfig, PR2ACConfig, ROMMEOACConfig
@@ -54,7 +55,7 @@ def learned(config_class: type, **training) -> dict[str, torch.Tensor]:
         algorithm.stop()
 
 
-@pytest.mark.parametrize("config_class", CONFIGS)
+@pytest.mark.parametrize("config_class", cases(CONFIGS, [ROMMEOACConfig]))
 def test_each_setting_in_which_policies_may_differ_takes_effect(config_class):
     plain: dict[str, dict] = {}
     keys = config_class.PER_POLICY_KEYS
@@ -95,7 +96,7 @@ def test_a_replicas_settings_are_its_policys_and_its_own():
     }
 
 
-@pytest.mark.parametrize("values", [[0.01, 0.1], [0.001, 0.001]])
+@pytest.mark.parametrize("values", cases([[0.01, 0.1], [0.001, 0.001]], [[0.001, 0.001]]))
 def test_a_population_that_mutates_what_has_no_effect_fails_before_it_trains(tmp_path, values):
     scheduler = PopulationBasedTraining(
         time_attr="training_iteration",

@@ -129,6 +129,7 @@ def stopped(config: Any) -> tuple[Any, int]:
     return algorithm, pids[0]
 
 
+@pytest.mark.slow
 def test_an_env_runner_that_hangs_is_replaced_within_a_few_timeouts():
     algorithm, pid = stopped(game_config())
     try:
@@ -147,6 +148,7 @@ def test_an_env_runner_that_hangs_is_replaced_within_a_few_timeouts():
         end(pid)
 
 
+@pytest.mark.slow
 def test_an_env_runner_that_hangs_is_told_where_none_is_to_be_replaced():
     config = game_config().fault_tolerance(restart_failed_env_runners=False)
     algorithm, pid = stopped(config)

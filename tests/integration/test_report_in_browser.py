@@ -14,6 +14,8 @@ from made_up_results import made_up_experiment, made_up_group, made_up_run
 from rommeo_rllib.reporting.report_page import report_page
 from rommeo_rllib.reporting.report_scores import Judgement
 
+pytestmark = pytest.mark.slow
+
 webdriver = pytest.importorskip("selenium.webdriver")
 
 _PHONE, _DESKTOP = 390, 1280

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ray import tune
+from representative import cases
 from small import game_config
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig
@@ -37,7 +38,7 @@ def trace(algorithm: ROMMEOAC) -> list[dict[str, Any]]:
     return results
 
 
-@pytest.mark.parametrize("settings", [{}, {"num_env_runners": 1}])
+@pytest.mark.parametrize("settings", cases([{}, {"num_env_runners": 1}], [{}]))
 def test_a_trial_in_a_used_process_computes_what_it_does_in_a_fresh_one(settings):
     alone = other_config(**settings).build_algo()
     expected = trace(alone)
@@ -70,6 +71,7 @@ def test_a_used_process_refuses_what_a_fresh_one_would():
     used.stop()
 
 
+@pytest.mark.slow
 def test_tune_runs_its_trials_one_after_the_other_in_one_process(tmp_path):
     config = game_config().debugging(seed=tune.grid_search([0, 1, 2]))
     results = tune.Tuner(

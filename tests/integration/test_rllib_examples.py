@@ -19,6 +19,8 @@ from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig
 
+pytestmark = pytest.mark.slow
+
 TRAINING = """.training(
             num_steps_sampled_before_learning_starts=100,
             updates_per_env_step=0.01,

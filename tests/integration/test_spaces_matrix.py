@@ -19,6 +19,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
+from representative import cases
 from small import assert_finite, own_policy, policy_of
 
 from rommeo_rllib import ROMMEOACConfig
@@ -206,7 +207,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", cases(WAYS, ["fast"]))
 @settings(
     max_examples=5,
     deadline=None,
@@ -257,6 +258,7 @@ def check_players(algorithm: Any, records: list[dict[str, Any]], spaces: Any) ->
             np.testing.assert_allclose(pack(action), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=3,
     deadline=None,

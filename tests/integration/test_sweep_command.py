@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from representative import cases
 from test_train_command import SMALL
 
 from rommeo_rllib.cli import main
@@ -54,7 +55,7 @@ def test_keys_are_swept_together_and_resuming_a_finished_sweep_repeats_its_table
     assert again == rows
 
 
-@pytest.mark.parametrize("method", ["optuna", "pbt"])
+@pytest.mark.parametrize("method", cases(["optuna", "pbt"], ["optuna"]))
 def test_points_are_chosen_by_what_earlier_ones_brought(folder, method):
     if method == "optuna":
         pytest.importorskip("optuna")
@@ -67,6 +68,7 @@ def test_points_are_chosen_by_what_earlier_ones_brought(folder, method):
     assert ("population.png" in said) == (method == "pbt")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_sweep_whose_node_and_driver_are_killed_ends_with_the_table_of_an_undisturbed_one(folder):
     alphas = ["--alpha", "0.1", "0.5", "1", "2"]
@@ -90,6 +92,7 @@ def test_a_sweep_whose_node_and_driver_are_killed_ends_with_the_table_of_an_undi
         assert found["return_per_play"] == pytest.approx(expected["return_per_play"])
 
 
+@pytest.mark.slow
 def test_the_alpha_map_goes_on_where_it_was_stopped_and_judges_by_greedy_actions(
     tmp_path, monkeypatch
 ):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from ray import tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
+from representative import cases
 from scipy import stats
 from small import DECAY, assert_finite, game_config, policy_of, shared_policy
 
@@ -81,7 +82,7 @@ def test_all_ways_of_sampling_train(settings):
     assert sampled - WARM_UP - 10 <= updates(result) <= sampled
 
 
-@pytest.mark.parametrize("num_learners", [1, 2])
+@pytest.mark.parametrize("num_learners", cases([1, 2], [2]))
 def test_remote_learners_train(num_learners):
     algorithm = game_config().learners(num_learners=num_learners).build_algo()
     try:
@@ -231,6 +232,7 @@ def test_an_evaluation_is_greedy():
     assert len(set(rewards)) == 1
 
 
+@pytest.mark.slow
 def test_remote_env_runners_evaluate_beside_the_training():
     config = game_config().evaluation(
         evaluation_interval=1,
@@ -259,6 +261,7 @@ def test_callbacks_see_episodes_and_their_metrics_are_reported():
 STOP = {"training_iteration": 1}
 
 
+@pytest.mark.slow
 def test_tune_runs_the_algorithm_by_name_with_a_config_object(tmp_path):
     analysis = tune.run(
         "ROMMEO-AC", config=game_config(), stop=STOP, storage_path=str(tmp_path), verbose=0
@@ -268,6 +271,7 @@ def test_tune_runs_the_algorithm_by_name_with_a_config_object(tmp_path):
     assert_finite(trial.last_result["learners"]["player_0"], METRICS)
 
 
+@pytest.mark.slow
 def test_tune_runs_the_algorithm_by_class_with_a_dict(tmp_path):
     analysis = tune.run(
         ROMMEOAC,

@@ -65,7 +65,6 @@ def run_outside(python: Path, folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-@pytest.mark.slow
 def test_an_environment_with_only_the_wheel_trains_from_the_command_line(
     wheel: Path, bare_python: Path, tmp_path: Path
 ):
@@ -89,6 +88,8 @@ import sys
 
 import ray
 
+pytestmark = pytest.mark.slow
+
 assert importlib.util.find_spec("rommeo_rllib") is None
 ray.init(num_cpus=1, include_dashboard=False, runtime_env={"py_modules": [sys.argv[1]]})
 
@@ -105,7 +106,6 @@ print(ray.get(registered_algorithm.remote()))
 """
 
 
-@pytest.mark.slow
 def test_an_unpacked_wheel_shipped_with_the_job_is_all_that_a_worker_needs(
     wheel: Path, bare_python: Path, tmp_path: Path
 ):
