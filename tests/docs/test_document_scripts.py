@@ -45,7 +45,7 @@ def run(code: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("ray_session", "short_trials")
-@pytest.mark.parametrize("name", cases(SCRIPTS, ["docs/index.md"]))
+@pytest.mark.parametrize("name", cases(SCRIPTS, ["docs/guides/bring_your_own_game.md"]))
 def test_a_documents_python_runs_as_one_script(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run(SCRIPTS[name], name)

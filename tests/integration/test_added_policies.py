@@ -222,12 +222,15 @@ def assert_the_same(one: dict[Any, Any], other: dict[Any, Any]) -> None:
 )
 @pytest.mark.parametrize(
     "change",
-    [
-        added,
-        added_and_player_0_removed,
-        player_0_replaced,
-        player_0_replaced_by_another_network,
-    ],
+    cases(
+        [
+            added,
+            added_and_player_0_removed,
+            player_0_replaced,
+            player_0_replaced_by_another_network,
+        ],
+        [added_and_player_0_removed, player_0_replaced_by_another_network],
+    ),
 )
 def test_policies_that_came_and_went_are_restored_and_go_on_bit_by_bit(change, restore, tmp_path):
     algorithm, restored = game_config().build_algo(), None

@@ -235,7 +235,7 @@ TWO_BY_THREE = {"num_env_runners": 2, "num_envs_per_env_runner": 3, "rollout_fra
         ("simultaneous", FIVE_ENVS),
         ("early_death", FIVE_ENVS),
         pytest.param("simultaneous", TWO_BY_THREE, marks=pytest.mark.slow),
-        ("mixed_periods", TWO_BY_THREE),
+        pytest.param("mixed_periods", TWO_BY_THREE, marks=pytest.mark.slow),
     ],
 )
 def test_an_algorithm_stores_what_happened(ray_session, scenario, env_runners, tmp_path):

@@ -96,7 +96,8 @@ def test_a_replicas_settings_are_its_policys_and_its_own():
     }
 
 
-@pytest.mark.parametrize("values", cases([[0.01, 0.1], [0.001, 0.001]], [[0.001, 0.001]]))
+@pytest.mark.slow
+@pytest.mark.parametrize("values", [[0.01, 0.1], [0.001, 0.001]])
 def test_a_population_that_mutates_what_has_no_effect_fails_before_it_trains(tmp_path, values):
     scheduler = PopulationBasedTraining(
         time_attr="training_iteration",

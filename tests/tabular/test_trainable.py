@@ -97,6 +97,7 @@ def test_sweeps_become_tables() -> None:
     np.testing.assert_allclose(table, [[0.3, np.nan], [np.nan, 1.0]])
 
 
+@pytest.mark.slow
 def test_tune_runs_a_sweep_and_restores_its_best(ray_session: None, tmp_path: Path) -> None:
     from ray import tune
 
