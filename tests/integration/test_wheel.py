@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -87,8 +88,6 @@ import importlib.util
 import sys
 
 import ray
-
-pytestmark = pytest.mark.slow
 
 assert importlib.util.find_spec("rommeo_rllib") is None
 ray.init(num_cpus=1, include_dashboard=False, runtime_env={"py_modules": [sys.argv[1]]})
