@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rommeo_rllib.checks import FLAG
 from rommeo_rllib.schedules import ScheduleSpec
 from rommeo_rllib.tabular.exact import Array
 from rommeo_rllib.tabular.independent import BoltzmannSettings, IndependentLearner
@@ -28,10 +29,13 @@ class FMQSettings(BoltzmannSettings):
 
     Attributes:
         c: weight of the heuristic, at least 0; 10 in "FMQ-c10".
+        restarts_count: whether a new maximum begins the count anew, as the paper says; in the
+            program of ROMMEO's authors it never does.
     """
 
     temperature: ScheduleSpec | None = 1.0
     c: float = 10.0
+    restarts_count: bool = True
 
 
 class FMQ(IndependentLearner):
@@ -59,6 +63,7 @@ class FMQ(IndependentLearner):
         """See the base class."""
         made = super().make_settings(settings)
         number_within("c", made.c, 0.0)
+        FLAG("restarts_count", made.restarts_count)
         return made
 
     def _probabilities(self, states: NDArray[np.intp]) -> Array:
@@ -71,8 +76,8 @@ class FMQ(IndependentLearner):
         targets = self._targets(play)
         here = (self._rows, play.states, play.actions)
         best = np.where(self.plays_of[here] > 0, self.best[here], -np.inf)
-        # A new maximum begins the count anew.
-        hits = np.where(targets > best, 0.0, self.hits[here]) + (targets >= best)
+        is_new = targets > best if self.settings.restarts_count else False
+        hits = np.where(is_new, 0.0, self.hits[here]) + (targets >= best)
         self.hits[here] = hits
         self.best[here] = np.maximum(best, targets)
         self.plays_of[here] += 1.0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rommeo_rllib.checks import FLAG
 from rommeo_rllib.schedules import ScheduleSpec
 from rommeo_rllib.tabular.exact import Array
 from rommeo_rllib.tabular.exploration import Exploration
@@ -27,10 +28,14 @@ class JALSettings(JointSettings):
         temperature: of the Boltzmann policy over expected values, in units of the reward; a
             schedule over plays. None plays the best action.
         epsilon: the probability of a uniformly random action; a schedule over plays.
+        normalised: act by the expected values divided by their sum, as the program of ROMMEO's
+            authors does. Where the sum is negative, that reverses their order: the agent then plays
+            the worst action.
     """
 
     temperature: ScheduleSpec | None = 1.0
     epsilon: ScheduleSpec = 0.0
+    normalised: bool = False
 
 
 class JAL(JointLearner):
@@ -46,6 +51,13 @@ class JAL(JointLearner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._exploration = Exploration(self.settings.temperature, self.settings.epsilon)
+
+    @classmethod
+    def make_settings(cls, settings: Any) -> Any:
+        """See the base class."""
+        made = super().make_settings(settings)
+        FLAG("normalised", made.normalised)
+        return made
 
     def opponent_model(self, states: NDArray[np.intp]) -> Array:
         """The product of each opponent's frequencies: (..., trials, joint actions)."""
@@ -72,4 +84,8 @@ class JAL(JointLearner):
         return (q @ self.opponent_model(states)[..., None])[..., 0]
 
     def _probabilities(self, states: NDArray[np.intp]) -> Array:
-        return self._exploration.policy(self._expected_q(self.q, states), self.plays)
+        expected = self._expected_q(self.q, states)
+        if self.settings.normalised:
+            total = expected.sum(-1, keepdims=True)
+            expected = expected / np.where(total == 0.0, 1.0, total)
+        return self._exploration.policy(expected, self.plays)

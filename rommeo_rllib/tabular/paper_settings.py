@@ -1,8 +1,8 @@
 """The settings that published experiments on the climbing game used, as far as they are known.
 
-Of ROMMEO-Q, its ablation, JAL, FMQ and PR2-Q: what the ROMMEO paper's authors used for Figure 1,
-by their programs. Of the others, which do not come from there: usual values. None was tuned here;
-what tuning brings is in `tuned_configs`.
+Of ROMMEO-Q, its ablation, JAL, WoLF-PHC, FMQ and PR2-Q: what the ROMMEO paper's authors used for
+Figure 1, by their programs, whose peculiarities are settings here. Of the others, which do not come
+from there: usual values. None was tuned here; what tuning brings is in `tuned_configs`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,22 @@ _AUTHORS: dict[str, Any] = {"learning_rate": 1.0, "initial_q": (0.0, 1.0)}
 PAPER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ROMMEO-Q": {**_AUTHORS, "alpha": falling(0.1), "prior_window": 50},
     "ROMMEO-Q-EMP": {**_AUTHORS, "alpha": falling(0.1), "prior_window": 50},
-    "JAL": {**_AUTHORS, "temperature": None, "epsilon": 0.05, "prior_window": 50},
-    "WoLF-PHC": {"learning_rate": 0.1, "delta_win": 0.03, "delta_lose": 0.12, "epsilon": 0.05},
+    "JAL": {
+        **_AUTHORS,
+        "temperature": None,
+        "epsilon": 0.05,
+        "prior_window": 50,
+        "normalised": True,
+    },
+    "WoLF-PHC": {**_AUTHORS, "delta_win": 0.0025, "delta_lose": 0.005, "epsilon": 0.1},
     "FMQ-c10": {
         "learning_rate": 0.9,
         "initial_q": (0.0, 1.0),
         "temperature": falling(1.0),
         "c": 10.0,
+        "restarts_count": False,
     },
-    "PR2-Q": {**_AUTHORS, "temperature": 1.0},
+    "PR2-Q": {**_AUTHORS, "temperature": 1.0, "counts_answers": True},
     "Distributed-Q": {"initial_q": -1000.0, "epsilon": 0.05},
     "Hysteretic-Q": {
         "learning_rate": 0.1,
