@@ -180,7 +180,10 @@ def policy_loss(response_value: Tensor) -> Tensor:
 def opponent_model_loss(
     response_value: Tensor, kl: Tensor, kl_coeff: float | Tensor = 1.0
 ) -> Tensor:
-    """J_rho, Eq. 17 and 19, per row. Its gradient is Eq. 22.
+    """J_rho, Eq. 17 and 19, per row.
+
+    Its gradient has the path through the own action, a ~ pi(. | s, o), as well, which Eq. 22 leaves
+    out.
 
     beta (log rho(o | s) - log P(o | s)) - Q(s, a, o) + alpha log pi(a | s, o), with o ~ rho and a
     fresh from the conditional policy, a ~ pi(. | s, o), as in Eq. 39 (Eq. 19 prints the replay's).

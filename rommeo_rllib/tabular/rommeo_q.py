@@ -4,7 +4,8 @@ Tian et al., "A Regularized Opponent Model with Maximum Entropy Objective", IJCA
 
 Departures from Algorithm 1:
 
-- V is computed exactly, Eq. 9, not estimated from samples: tables can be summed over.
+- V is computed exactly, Eq. 9, not estimated from samples: tables can be summed over. What
+  Algorithm 1 samples, with exp(Q), estimates Eq. 9 at alpha = 1 only.
 - The values of the next states are computed once a play, before the batch's updates, and the
   target table is copied after the batch in which an interval ends.
 - Before a state's first play the prior is uniform ("arbitrarily" in the paper).

@@ -170,3 +170,45 @@ def test_rommeo_q_learns_the_fixed_point_from_samples(target_update_interval: in
     expected = q_iteration(known)
     error = np.abs(learner.q - expected).max()
     assert error < 0.03 * np.abs(expected).max(), error
+
+
+@few_examples
+@given(seeds)
+def test_equation_6_bounds_the_likelihood_of_optimality_from_below(seed: int) -> None:
+    """log P(optimality) by summing over all trajectories; the bound is tight at Eq. 10 and 11."""
+    horizon, rng = 3, np.random.default_rng(seed)
+    rewards = rng.normal(size=(STATES, OWN, OPPONENTS))
+    following = rng.integers(STATES, size=(STATES, OWN, OPPONENTS))
+    prior = rng.dirichlet(np.ones(OPPONENTS), size=STATES)
+
+    def likelihood(state: int, steps: int) -> float:
+        if steps == 0:
+            return 1.0
+        return sum(
+            prior[state, o]
+            * np.exp(rewards[state, a, o])
+            * likelihood(following[state, a, o], steps - 1)
+            for a in range(OWN)
+            for o in range(OPPONENTS)
+        )
+
+    def bound(policy: exact.Array, model: exact.Array) -> exact.Array:
+        """J(pi, rho) of each state; (steps left, states, own, opponents), (steps left, ...)."""
+        value = np.zeros(STATES)
+        for pi, rho in zip(policy, model, strict=True):
+            gain = rewards + value[following] - np.log(pi)
+            value = ((pi * gain).sum(1) * rho - rho * np.log(rho / prior)).sum(1)
+        return value
+
+    best, policies, models = np.zeros(STATES), [], []
+    for _ in range(horizon):
+        q = rewards + best[following]
+        values = exact.best_response_value(q, 1.0)
+        policies.append(exact.conditional_policy(q, 1.0))
+        models.append(exact.opponent_model(values, prior))
+        best = exact.state_value(values, prior)
+    expected = np.log([likelihood(state, horizon) for state in range(STATES)])
+    np.testing.assert_allclose(bound(np.array(policies), np.array(models)), expected)
+    some = np.moveaxis(rng.dirichlet(np.ones(OWN), size=(horizon, STATES, OPPONENTS)), -1, 2)
+    others = rng.dirichlet(np.ones(OPPONENTS), size=(horizon, STATES))
+    assert (bound(some, others) < expected).all()
