@@ -97,6 +97,7 @@ class Sweeps:
         return {file: file.stat().st_mtime_ns for file in files}
 
 
+@pytest.mark.slow
 def test_a_sweep_that_failed_is_cured_resumed_and_extended(tmp_path, capsys):
     sweep = Sweeps(tmp_path)
     two = ["--num-samples", "2"]

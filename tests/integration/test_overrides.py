@@ -55,7 +55,7 @@ def learned(config_class: type, **training) -> dict[str, torch.Tensor]:
         algorithm.stop()
 
 
-@pytest.mark.parametrize("config_class", cases(CONFIGS, [ROMMEOACConfig]))
+@pytest.mark.parametrize("config_class", cases(CONFIGS, [DDPGOMConfig]))
 def test_each_setting_in_which_policies_may_differ_takes_effect(config_class):
     plain: dict[str, dict] = {}
     keys = config_class.PER_POLICY_KEYS

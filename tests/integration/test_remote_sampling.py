@@ -23,6 +23,7 @@ RUNNERS = 2
 MAX_LAG = 20
 
 
+@pytest.mark.slow
 def test_env_runners_sample_while_the_learner_learns_and_lag_no_further_than_allowed(monkeypatch):
     learning: list[tuple[float, float]] = []
     update = JointActionLearner.update

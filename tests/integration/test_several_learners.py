@@ -62,6 +62,7 @@ def weights_of(algorithm: Any) -> list[dict[str, dict[str, Any]]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [

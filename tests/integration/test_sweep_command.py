@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from representative import cases
 from test_train_command import SMALL
 
 from rommeo_rllib.cli import main
@@ -55,7 +54,8 @@ def test_keys_are_swept_together_and_resuming_a_finished_sweep_repeats_its_table
     assert again == rows
 
 
-@pytest.mark.parametrize("method", cases(["optuna", "pbt"], ["optuna"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["optuna", "pbt"])
 def test_points_are_chosen_by_what_earlier_ones_brought(folder, method):
     if method == "optuna":
         pytest.importorskip("optuna")
