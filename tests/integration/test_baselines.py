@@ -26,8 +26,8 @@ DISCRETE = [
 ]
 CONTINUOUS = sorted(set(RIVALS) - set(DISCRETE))
 WITH_NOISE = ["DDPG", "DDPG-OM", "MADDPG", "PR2-AC"]
-# Deterministic and central; particles and their energy.
-QUICK = ["MADDPG", "MASQL"]
+# It trains centrally, explores with noise and has target policies; traces hold them all.
+QUICK = ["MADDPG"]
 FALLING = {"initial": 1.0, "final": 0.1, "decay_steps": 60}
 TEAM = {"agent_0", "agent_1", "agent_2"}
 

@@ -93,7 +93,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "agents that die": dying,
 }
 
-QUICK = ["ROMMEO-AC", "central, unlike spaces", "discrete", "shared, groups", "replicas"]
+QUICK = ["central, unlike spaces", "discrete", "replicas"]
 
 
 @pytest.mark.parametrize("kind", cases(KINDS, QUICK))
