@@ -12,17 +12,15 @@ from rich.console import Console
 from rommeo_rllib.commands import options
 from rommeo_rllib.commands.tables import print_outcomes
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
-from rommeo_rllib.errors import CommandError, UsageError
+from rommeo_rllib.errors import CommandError
 from rommeo_rllib.experiments.algorithm_sweep import AlgorithmPlan
 from rommeo_rllib.experiments.folders import write_whole
 from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.running import raise_if_incomplete, run_trials
 from rommeo_rllib.experiments.search_space import alpha_settings
-from rommeo_rllib.experiments.settings import require_different
 from rommeo_rllib.experiments.sweep_results import ALPHA, Outcome
 from rommeo_rllib.experiments.sweeps import SweepRequest
 from rommeo_rllib.experiments.trials import MOST_TRIALS
-from rommeo_rllib.naming import unknown_name_message
 from rommeo_rllib.reporting.sweep_figures import write_pictures
 
 CONFIGURATIONS = {
@@ -130,13 +128,5 @@ class AlphaMap:
         options.require_counts(self, "seeds", most=_MOST_SEEDS)
         options.require_counts(self, "stop_steps")
         options.require_writable_folder("--out", self.out)
-        for option, given, allowed in (
-            ("--settings", self.settings, CONFIGURATIONS),
-            ("--surfaces", self.surfaces, SURFACES),
-        ):
-            if not given:
-                raise UsageError(f"{option}: which? Allowed: {', '.join(allowed)}.")
-            require_different(option, given)
-            for one in given:
-                if one not in allowed:
-                    raise UsageError(unknown_name_message(option, one, list(allowed)))
+        options.require_names("--settings", self.settings, list(CONFIGURATIONS))
+        options.require_names("--surfaces", self.surfaces, SURFACES)

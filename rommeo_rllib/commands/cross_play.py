@@ -16,8 +16,7 @@ from rommeo_rllib.commands.tables import write_rows
 from rommeo_rllib.errors import UsageError, told
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.ray_session import import_ray_quietly
-from rommeo_rllib.reporting.cross_play_figure import plot_cross_play
-from rommeo_rllib.reporting.figures import save
+from rommeo_rllib.reporting.figures import plot_cross_play, save
 from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean
 
 

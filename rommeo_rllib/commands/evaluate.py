@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -19,12 +18,12 @@ from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.experiments.settings import apply_settings, split_setting
 from rommeo_rllib.naming import did_you_mean
+from rommeo_rllib.reporting.figures import save_gif
 from rommeo_rllib.reporting.statistics import bootstrap_mean
 
 if TYPE_CHECKING:
     from rommeo_rllib.deployment.matches import Match
 
-_FRAME_MILLISECONDS = 100
 _PLAYED_BY = (
     "disable_env_checking",
     "env",
@@ -115,7 +114,7 @@ class Evaluate:
             if self.gif is not None:
                 # First: whether there is a picture shows before the long part.
                 recorded = stage.play(1, explore=self.explore, seed=self.seed, record=True)
-                write_gif(recorded, self.gif)
+                save_gif(recorded.frames, self.gif)
             match = stage.play(self.episodes, explore=self.explore, seed=self.seed)
         _print_table(match, console)
         if self.gif is not None:
@@ -136,28 +135,6 @@ def _refuse_what_plays_no_part(settings: tuple[str, ...]) -> None:
                 f"--set {setting}: {key} has no effect on a game that is played without training."
                 f"{did_you_mean(key, _PLAYED_BY)} Allowed: {', '.join(_PLAYED_BY)}."
             )
-
-
-def write_gif(match: Match, file: Path) -> None:
-    """Writes a match's frames as a moving picture, ten a second, over and over.
-
-    Raises:
-        ValueError: if frames are no pictures.
-    """
-    from PIL import Image
-
-    wrong = [f for f in match.frames if f.dtype != np.uint8 or f.ndim != 3 or f.shape[-1] != 3]
-    if wrong:
-        raise ValueError(
-            f"The environment's render() gave an array of {wrong[0].dtype} and shape "
-            f"{wrong[0].shape}; allowed: (height, width, 3) of uint8."
-        )
-    file = file.expanduser()
-    pictures = [Image.fromarray(frame) for frame in match.frames]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(
-        file, "GIF", save_all=True, append_images=pictures[1:], duration=_FRAME_MILLISECONDS, loop=0
-    )
 
 
 def _pairs(options: tuple[str, ...]) -> dict[str, str]:

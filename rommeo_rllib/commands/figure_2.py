@@ -15,7 +15,6 @@ from rich.table import Table
 import rommeo_rllib
 from rommeo_rllib.commands import options
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
-from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.about import About
 from rommeo_rllib.experiments.configurations import fixed_of
@@ -23,9 +22,7 @@ from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.running import Experiment, raise_if_incomplete, run_trials
 from rommeo_rllib.experiments.seed_runs import seed_runs
 from rommeo_rllib.experiments.seeds import replicas_to_use, trials_of_seeds
-from rommeo_rllib.experiments.settings import require_different
 from rommeo_rllib.experiments.trials import ENV_STEPS, MOST_TRIALS, Results
-from rommeo_rllib.naming import unknown_name_message
 from rommeo_rllib.registry import REGISTRY
 from rommeo_rllib.reporting import figure_2
 from rommeo_rllib.reporting.figure_2 import OURS, THRESHOLD, Runs
@@ -80,15 +77,9 @@ class Figure2:
         options.require_counts(self, "seeds", most=MOST_TRIALS)
         options.require_counts(self, "episodes")
         options.require_seed(self.seed, self.seeds)
-        if self.surface not in SURFACES:
-            raise UsageError(unknown_name_message("--surface", self.surface, SURFACES))
+        options.require_names("--surface", [self.surface], SURFACES)
         options.require_writable_folder("--out", self.out)
-        if not self.algorithms:
-            raise UsageError(f"--algorithms: which? Allowed: {', '.join(ALGORITHMS)}.")
-        require_different("--algorithms", self.algorithms)
-        for name in self.algorithms:
-            if name not in ALGORITHMS:
-                raise UsageError(unknown_name_message("algorithm", name, ALGORITHMS))
+        options.require_names("--algorithms", self.algorithms, ALGORITHMS)
 
     def _train(self, name: str, folder: Path, console: Console) -> Results:
         """All seeds of one algorithm, or those that are still missing."""

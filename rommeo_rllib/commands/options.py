@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated, Literal, TypeAlias
 
@@ -13,7 +13,8 @@ import tyro
 from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments.folders import is_file
-from rommeo_rllib.naming import shown
+from rommeo_rllib.experiments.settings import require_different
+from rommeo_rllib.naming import shown, unknown_name_message
 
 Configuration: TypeAlias = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIGURATION")
@@ -95,6 +96,16 @@ def require_seed(seed: int, number: int = 1) -> None:
     """Raises a UsageError unless `--seed` and those that count up from it are seeds."""
     if not 0 <= seed <= _GREATEST_SEED - number + 1:
         raise UsageError(f"--seed {shown(seed)}: allowed: 0 to {_GREATEST_SEED - number + 1}.")
+
+
+def require_names(option: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raises a UsageError unless an option names some of what is allowed, each once."""
+    if not given:
+        raise UsageError(f"{option}: which? Allowed: {', '.join(allowed)}.")
+    require_different(option, given)
+    for name in given:
+        if name not in allowed:
+            raise UsageError(unknown_name_message(option, name, allowed))
 
 
 def require_folder_name(name: str | None) -> None:

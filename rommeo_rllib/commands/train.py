@@ -23,7 +23,7 @@ from rommeo_rllib.experiments.running import (
     run_trials,
 )
 from rommeo_rllib.experiments.seed_runs import SeedRun, seed_runs
-from rommeo_rllib.experiments.seeds import replicas_to_use, trials_of_seeds
+from rommeo_rllib.experiments.seeds import replicas_to_use, seeds_text, trials_of_seeds
 from rommeo_rllib.experiments.settings import apply_settings, require_no_seed
 from rommeo_rllib.experiments.trials import ENV_STEPS, MOST_TRIALS, Results, TrialResult
 from rommeo_rllib.reporting import train_figures
@@ -106,8 +106,7 @@ class Train:
         with quiet_ray():
             replicas = self.replicas or replicas_to_use(configuration.config, self.num_samples)
             experiment.trials = trials_of_seeds({}, self.seed, self.num_samples, replicas)
-            last = self.seed + self.num_samples - 1
-            which = f"seed {last}" if self.num_samples == 1 else f"seeds {self.seed} to {last}"
+            which = seeds_text(range(self.seed, self.seed + self.num_samples))
             console.print(f"Training {configuration.name} with {which} ...")
             results = run_trials(experiment, console, resume=self.resume, extend=self.extend)
         self._report(results, configuration, storage, name, console)
@@ -177,14 +176,12 @@ def _print_table(runs: list[SeedRun], console: Console) -> None:
         console.print(f"... and {len(runs) - _MOST_ROWS_SHOWN} seeds more.")
     for checkpoint in dict.fromkeys(run.checkpoint for run in runs):
         seeds = [run.seed for run in runs if run.checkpoint == checkpoint]
-        which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
-        console.print(f"Checkpoint of {which}: {checkpoint}", soft_wrap=True)
+        console.print(f"Checkpoint of {seeds_text(seeds)}: {checkpoint}", soft_wrap=True)
 
 
 def _unfinished(result: TrialResult) -> str:
     """What there is of a trial that has not come to its end."""
-    seeds = list(result.trial.seeds)
-    which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+    which = seeds_text(result.trial.seeds).capitalize()
     steps = int(result.metrics.get(ENV_STEPS, 0))
     saved = f"checkpoint: {result.checkpoint.path}" if result.checkpoint else "no checkpoint yet"
     return f"{which}: not ended, partial results up to env step {steps}; {saved}."

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from rommeo_rllib.errors import reason
 from rommeo_rllib.experiments.folders import Folder, write_whole
+from rommeo_rllib.experiments.of_one_run import OfOneRun
 from rommeo_rllib.experiments.settings import value_at
 from rommeo_rllib.experiments.signals import STOPPING, raise_interrupt
 from rommeo_rllib.experiments.trials import CONFIG_FILE, ROWS_FILE, Ledger, Trial, as_json
@@ -68,7 +69,7 @@ class ListedTrials(BasicVariantGenerator):
         """Stores nothing."""
 
 
-class WriteDown(Callback):
+class WriteDown(OfOneRun, Callback):
     """Keeps the file of trials up to date.
 
     Args:
@@ -80,13 +81,6 @@ class WriteDown(Callback):
     def __init__(self, ledger: Ledger, folder: Folder, paths: Iterable[str]):
         self._ledger, self._folder, self._paths = ledger, folder, tuple(paths)
         self._by_id = {trial.id: trial for trial in ledger.trials}
-
-    def __getstate__(self) -> None:
-        # Tune stores its callbacks; this one is made anew for each run.
-        return None
-
-    def __deepcopy__(self, memo: Any) -> WriteDown:
-        return self
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial begins, or goes on."""
@@ -136,7 +130,7 @@ class WriteDown(Callback):
         self._ledger.write(self._folder)
 
 
-class WriteRows(LoggerCallback):
+class WriteRows(OfOneRun, LoggerCallback):
     """Writes results as Tune does, but into the storage at once: a killed driver loses none.
 
     Args:
@@ -146,15 +140,6 @@ class WriteRows(LoggerCallback):
     def __init__(self, folder: Path):
         self._folder = folder
         self._open: dict[Any, TextIO] = {}
-
-    def __getstate__(self) -> Path:
-        return self._folder
-
-    def __setstate__(self, folder: Path) -> None:
-        WriteRows.__init__(self, folder)
-
-    def __deepcopy__(self, memo: Any) -> WriteRows:
-        return self
 
     def log_trial_start(self, trial: Any) -> None:
         """Opens the file of results; those of a trial that begins anew are removed."""
@@ -181,7 +166,7 @@ class WriteRows(LoggerCallback):
             self._open.pop(trial).close()
 
 
-class CatchSignals(Callback):
+class CatchSignals(OfOneRun, Callback):
     """Has Tune stop at Ctrl-C or SIGTERM, and remembers which it was; a second one ends at once.
 
     Tune itself listens to Ctrl-C alone and does not say afterwards that it was stopped.
@@ -190,20 +175,11 @@ class CatchSignals(Callback):
         console: where it is said.
     """
 
-    def __init__(self, console: Console | None = None):
-        self._console = console or Console()
+    def __init__(self, console: Console):
+        self._console = console
         self._before: dict[int, Any] = {}
         self._tunes: Any = None
         self.caught: int | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__()  # type: ignore[misc]
-
-    def __deepcopy__(self, memo: Any) -> CatchSignals:
-        return self
 
     def __enter__(self) -> CatchSignals:
         self._before = {number: signal.getsignal(number) for number in STOPPING}

@@ -18,12 +18,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rommeo_rllib.experiments.of_one_run import OfOneRun
 from rommeo_rllib.experiments.trials import ENV_STEPS
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class ProgressCallback(Callback):
+class ProgressCallback(OfOneRun, Callback):
     """A progress bar over the env steps of all trials; without a terminal a line now and then.
 
     Args:
@@ -39,16 +40,10 @@ class ProgressCallback(Callback):
         num_trials: int,
         steps_per_trial: int,
         metric: str,
-        console: Console | None = None,
+        console: Console,
         *,
         ended: int = 0,
     ):
-        self._begin(num_trials, steps_per_trial, metric, console or Console(), ended)
-
-    def _begin(
-        self, num_trials: int, steps_per_trial: int, metric: str, console: Console, ended: int = 0
-    ) -> None:
-        self._settings = (num_trials, steps_per_trial, metric)
         self._ended, self._ended_steps = ended, ended * steps_per_trial
         self._console = console
         self._metric = metric
@@ -71,17 +66,6 @@ class ProgressCallback(Callback):
         self._steps_before: int | None = None
         self._latest: dict[str, float] = {}
         self._began = self._last_line = time.monotonic()
-
-    def __getstate__(self) -> tuple[int, int, str]:
-        # Tune stores its callbacks with the experiment and loads them on resuming; what is on the
-        # screen stays out.
-        return self._settings
-
-    def __setstate__(self, state: tuple[int, int, str]) -> None:
-        self._begin(*state, Console())
-
-    def __deepcopy__(self, memo: Any) -> ProgressCallback:
-        return self
 
     def setup(self, **info: Any) -> None:
         """The experiment begins."""

@@ -17,6 +17,7 @@ from rommeo_rllib.experiments.about import About, read_about
 from rommeo_rllib.experiments.folders import Folder, is_folder
 from rommeo_rllib.experiments.ray_session import import_ray_quietly
 from rommeo_rllib.experiments.seed_runs import SeedRun
+from rommeo_rllib.experiments.seeds import seeds_text
 from rommeo_rllib.experiments.sweep_results import describe, grouped
 from rommeo_rllib.experiments.trials import TRIALS_FILE, Ledger, Trial, has_ended, read_result
 from rommeo_rllib.experiments.tune_results import STATE_FILES, read_trials
@@ -169,9 +170,7 @@ def _can_be_used(trial: Any, result: Any, missing: list[str]) -> bool:
 
 def _seeds_of(config: Mapping[str, Any]) -> str:
     first, count = config.get("seed"), config.get("replicas", config.get("trials", 1))
-    if not isinstance(first, int):
-        return ""
-    return f"seed {first}" if count == 1 else f"seeds {first} to {first + count - 1}"
+    return seeds_text(range(first, first + count)) if isinstance(first, int) else ""
 
 
 def _algorithm(trainable: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments.folders import Folder
+from rommeo_rllib.experiments.seeds import seeds_text
 from rommeo_rllib.experiments.trials import ROWS_FILE, TRIALS_FILE, Ledger, Trial
 
 POINTS = "points"
@@ -150,12 +151,7 @@ def _differences(
 
 def _told(trial: Trial) -> str:
     parts = [f"{path} {_short(value)}" for path, value in trial.setting.items()]
-    seeds = trial.seeds
-    if len(seeds) == 1:
-        parts.append(f"seed {seeds[0]}")
-    elif seeds:
-        parts.append(f"seeds {seeds[0]} to {seeds[-1]}")
-    return " ".join(parts)
+    return " ".join(filter(None, [*parts, seeds_text(trial.seeds)]))
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rommeo_rllib.experiments.trials import Trial
@@ -33,6 +33,13 @@ def replicas_to_use(config: Any, num_seeds: int) -> int:
         return getattr(config, "replicas", 1)
     cpus = int(ray.cluster_resources().get("CPU", 1))
     return min(math.ceil(num_seeds / cpus), _MOST_REPLICAS)
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """ "seed 3", "seeds 0 to 7", or nothing of none."""
+    if not seeds:
+        return ""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}"
 
 
 def trials_of_seeds(

@@ -9,6 +9,7 @@ from ray.tune import Stopper
 from rich.console import Console
 
 from rommeo_rllib.checks import is_finite_number
+from rommeo_rllib.experiments.of_one_run import OfOneRun
 from rommeo_rllib.experiments.trials import flat
 from rommeo_rllib.naming import did_you_mean
 
@@ -17,7 +18,7 @@ _RETURN = "env_runners/episode_return_mean"
 _MOST_SHOWN = 6
 
 
-class StopAtPaths(Stopper):
+class StopAtPaths(OfOneRun, Stopper):
     """Ends a trial when one of its results has reached a value; ends all if none ever could.
 
     Tune would pass over a misspelt path: nothing would stop a trial, and a scheduler would compare
@@ -36,15 +37,6 @@ class StopAtPaths(Stopper):
         self._stop, self._metric, self._console = dict(stop), metric, console
         self._vain: set[str] = set()
         self.problem: str | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_stop": self._stop, "_metric": self._metric}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        StopAtPaths.__init__(self, state["_stop"], state["_metric"], Console())
-
-    def __deepcopy__(self, memo: Any) -> StopAtPaths:
-        return self
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether this result is its trial's last one."""

@@ -1,4 +1,4 @@
-"""Pictures of results: curves with intervals, and learning paths on a reward surface."""
+"""Pictures of results: curves with intervals, learning paths, cross-play, and moving pictures."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ _STYLE: Any = {
 
 # A longer legend would cover the curves.
 _MOST_NAMES_INSIDE = 4
+_FRAME_MILLISECONDS = 100
 
 
 @dataclass(frozen=True)
@@ -186,3 +187,48 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def _cycle(count: int) -> list[str]:
     return [COLOURS[index % len(COLOURS)] for index in range(count)]
+
+
+@in_house_style
+def plot_cross_play(returns: np.ndarray, names: Sequence[str]) -> Figure:
+    """Returns of all pairs, (checkpoints, checkpoints), each cell with its number.
+
+    Args:
+        returns: row: who plays for the first agent; column: who plays for all others.
+        names: of the checkpoints.
+    """
+    size = 2.5 + 0.7 * len(names)
+    figure, axes = new_figure(size + 0.8, size)
+    image = axes.imshow(returns, cmap="viridis")
+    middle = (returns.min() + returns.max()) / 2
+    for (row, column), value in np.ndenumerate(returns):
+        colour = "black" if value > middle else "white"
+        axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    axes.set(xlabel="all others play as in", ylabel="first agent plays as in", title="Cross-play")
+    figure.colorbar(image, label="return of all agents together")
+    return figure
+
+
+def save_gif(frames: Sequence[np.ndarray], file: Path) -> None:
+    """Writes frames, (height, width, 3) of uint8 each, as a moving picture: ten a second, for ever.
+
+    Raises:
+        ValueError: if frames are no pictures.
+    """
+    from PIL import Image
+
+    wrong = [f for f in frames if f.dtype != np.uint8 or f.ndim != 3 or f.shape[-1] != 3]
+    if wrong:
+        raise ValueError(
+            f"The environment's render() gave an array of {wrong[0].dtype} and shape "
+            f"{wrong[0].shape}; allowed: (height, width, 3) of uint8."
+        )
+    file = file.expanduser()
+    pictures = [Image.fromarray(frame) for frame in frames]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pictures[0].save(
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=_FRAME_MILLISECONDS, loop=0
+    )
