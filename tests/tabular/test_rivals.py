@@ -60,6 +60,36 @@ def test_fmq_adds_frequency_times_maximum() -> None:
     np.testing.assert_allclose(learner.probabilities(ONE)[0], exact.softmax(values))
 
 
+def test_the_authors_jal_plays_the_worst_action_where_values_sum_to_less_than_zero() -> None:
+    settings: dict[str, Any] = {"temperature": None, "learning_rate": 1.0, "initial_q": 0.0}
+    for normalised, policy in ((False, [0.0, 1.0]), (True, [1.0, 0.0])):
+        learner = JAL(2, [2], normalised=normalised, **settings)
+        feed(learner, 0, 0, -30.0)
+        feed(learner, 1, 0, 5.0)
+        np.testing.assert_allclose(learner.probabilities(ONE)[0], policy)
+        feed(learner, 0, 0, -3.0)  # Now the sum is above 0.
+        np.testing.assert_allclose(learner.probabilities(ONE)[0], [0.0, 1.0])
+
+
+def test_the_authors_pr2_q_counts_answers() -> None:
+    learner = PR2Q(2, [2], learning_rate=1.0, initial_q=0.0, counts_answers=True)
+    for own, other, reward in [(0, 0, 6.0), (0, 0, 6.0), (0, 1, -4.0), (1, 1, 2.0)]:
+        feed(learner, own, other, reward)
+    answers = np.array([[2.0, 1.0], [0.0, 1.0]]) / [[3.1], [1.1]]
+    answers /= answers.sum() + 0.1
+    values = (np.array([[6.0, -4.0], [0.0, 2.0]]) * answers).sum(1)
+    np.testing.assert_allclose(learner.probabilities(ONE)[0], exact.softmax(values))
+    np.testing.assert_allclose(learner.opponent_model(ONE)[0], [0.5, 0.5])
+    assert learner.state_value(ONE)[0] == pytest.approx(values.max())
+
+
+def test_the_authors_fmq_goes_on_counting_at_a_new_maximum() -> None:
+    learner = FMQ(2, [2], learning_rate=1.0, initial_q=0.0, restarts_count=False)
+    for reward in (2.0, 3.0, 1.0, 3.0):
+        feed(learner, 0, 0, reward)
+    assert (learner.best[0, 0, 0], learner.hits[0, 0, 0]) == (3.0, 3.0)
+
+
 def test_fmq_learns_a_maximum_below_zero() -> None:
     learner = FMQ(2, [2], learning_rate=1.0, initial_q=0.0)
     feed(learner, 1, 0, -4.0)
@@ -141,6 +171,9 @@ def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
     ("learner", "settings", "message"),
     [
         (FMQ, {"c": -1.0}, "`c` is -1"),
+        (FMQ, {"restarts_count": 1}, "`restarts_count` is 1; allowed: True or False"),
+        (JAL, {"normalised": "no"}, "`normalised` is 'no'; allowed: True or False"),
+        (PR2Q, {"counts_answers": None}, "`counts_answers` is None; allowed: True or False"),
         (LenientQ, {"temperature_decay": 1.5}, "`temperature_decay` is 1.5.*0 to 1"),
         (LenientQ, {"action_moderation": 0.0}, "`action_moderation` is 0"),
         (WoLFPHC, {"delta_wn": 0.1}, "Did you mean 'delta_win'"),
