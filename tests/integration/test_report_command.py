@@ -16,7 +16,7 @@ from ray import tune
 
 from rommeo_rllib.cli import main
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
 CONFIGURATION = """
 from rommeo_rllib import ROMMEOACConfig

@@ -57,7 +57,7 @@ def ahead(truth: dict[Any, Transition], first: Transition, n_step: int) -> list[
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(any_script(), min_size=1, max_size=3), st.integers(1, 4))
 def test_rows_look_ahead_within_their_agents_episode(scripts, n_step):
     buffer = make_buffer(n_step)

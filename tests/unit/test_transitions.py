@@ -220,7 +220,7 @@ def test_a_reward_that_is_not_finite_names_the_agent():
         list(EpisodeJoiner().join([episode.to_numpy()]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(any_script(), st.sampled_from([1, 1, 2, 5]))
 def test_any_script_comes_out_as_it_was_played(script_and_cuts, lookback):
     script, cuts = script_and_cuts
