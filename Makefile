@@ -26,7 +26,7 @@ demo: $(INSTALLED)  ## Train ROMMEO-AC on Max of Two Quadratics and draw what ha
 WORKERS ?= 2
 IN_PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: $(INSTALLED)  ## Run the tests, in some three minutes; make test WORKERS=4 where there are cores
+test: $(INSTALLED)  ## Run the tests, in some four minutes; make test WORKERS=4 where there are cores
 	$(BIN)/python -m pytest $(IN_PARALLEL) -m "not slow"
 
 test-slow: $(INSTALLED)  ## Run what make test leaves out: learning, whole matrices, the wheel, ...
