@@ -3,10 +3,12 @@
     python benchmarks/faults.py
     python benchmarks/faults.py --targets driver raylet --repetitions 1
 
-Each case runs a small `rommeo sweep`, sends a signal to one of its processes, and runs the command
-again with `--resume` until it ends well. Each setting pays another reward, whatever is learned: in
-the table no result may be lost (a seed less), doubled (a seed more) or mislabelled (another
-setting's reward). Cases are written as they come; the same command goes on where it was stopped.
+Each case runs a small `rommeo sweep` and sends a signal to one of its processes three times: while
+trials sample, while one saves, and while the list of trials is written. Where that ends the
+command, it is run again with `--resume`, until it ends well. Each setting pays another reward,
+whatever is learned: in the table no result may be lost (a seed less), doubled (a seed more) or
+mislabelled (another setting's reward). Cases are written as they come; the same command continues
+where it was stopped.
 """
 
 from __future__ import annotations
@@ -57,6 +59,8 @@ REPLACED = ("env runner", "evaluation runner")
 
 CONFIGURATION = '''"""Two agents are paid what the environment's settings say, whatever they do."""
 
+import time
+
 import gymnasium as gym
 import numpy as np
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
@@ -80,6 +84,7 @@ class Paying(MultiAgentEnv):
 
     def step(self, action_dict):
         self.time += 1
+        time.sleep(0.01)  # So that there is time to be hit.
         observations = dict.fromkeys(AGENTS, np.zeros(1, np.float32))
         rewards = dict.fromkeys(AGENTS, self.paid)
         return observations, rewards, {{"__all__": self.time == 5}}, {{"__all__": False}}, {{}}
@@ -114,7 +119,9 @@ stop = {{"num_env_steps_sampled_lifetime": 400}}
 PAID = (1.0, 10.0)
 """What the settings pay for a step, so that no result can pass for another's."""
 
-SEEDS = 2
+SEEDS = 1
+MOST_STARTS = 8
+"""Of the command, before a sweep counts as one that does not end well."""
 JSON = Path(__file__).with_suffix(".json")
 
 
@@ -126,7 +133,8 @@ class Settings:
         targets: the processes that are hit.
         signals: what they are sent; SIGSTOP is followed by SIGCONT after five seconds, but for env
             runners, which stay stopped.
-        moments: when: while trials sample, while one saves, when the state of the trials is stored.
+        moments: when each sweep is hit: while trials sample, while one saves, while the list of the
+            trials is written.
         repetitions: of each case.
         give_up_s: seconds after which a sweep that does not end counts as hung, and is killed.
         json: where to write cases.
@@ -211,10 +219,11 @@ class Sweep:
         }
 
     def await_moment(self, moment: str, driver: subprocess.Popen[bytes]) -> psutil.Process | None:
-        """Waits for it; the process to hit, or None if the sweep ends before."""
+        """Waits for it; the process to hit, or None if the sweep ends before, or hangs."""
         experiment = self.folder / "sweep"
         seen: set[tuple[Path, float]] | None = None
-        while driver.poll() is None:
+        last = time.monotonic() + self.give_up_s
+        while driver.poll() is None and time.monotonic() < last:
             try:
                 files = [file for pattern in WRITTEN[moment] for file in experiment.glob(pattern)]
                 present = {(file, file.stat().st_mtime) for file in files if file.stat().st_size}
@@ -259,21 +268,28 @@ def cmdline_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def run_case(case: tuple[str, str, str], settings: Settings) -> dict[str, Any]:
+def run_case(case: tuple[str, str], settings: Settings) -> dict[str, Any]:
     """Disturbs one sweep, and compares its table with that of an undisturbed one."""
-    target, sent, moment = case
+    target, sent = case
+    hits = []
+    statuses: list[int | None] = []
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         sweep = Sweep(Path(folder), target, settings.give_up_s)
         driver = sweep.start()
-        process = sweep.await_moment(moment, driver)
-        if process is not None:
-            process.send_signal(SIGNALS[sent])
-            if sent == "SIGSTOP" and target not in REPLACED:
-                time.sleep(PAUSE_SECONDS)
-                if process.is_running():
-                    process.send_signal(signal.SIGCONT)
-        statuses = [sweep.ended(driver)]
-        while statuses[-1] != 0 and len(statuses) < 4:
+        for moment in settings.moments:
+            process = sweep.await_moment(moment, driver)
+            if process is None and (status := sweep.ended(driver)) != 0:
+                statuses.append(status)
+                driver = sweep.start("--resume")
+                process = sweep.await_moment(moment, driver)
+            if process is None:
+                continue
+            hits.append(moment)
+            strike(process, sent, pause=target not in REPLACED)
+            if target == "driver" and sent != "SIGSTOP":
+                sweep.ended(driver)  # A second signal while it ends is another case.
+        statuses.append(sweep.ended(driver))
+        while statuses[-1] != 0 and len(statuses) < MOST_STARTS:
             statuses.append(sweep.ended(sweep.start("--resume")))
         orphans = sweep.end_orphans()
         found = sweep.table()
@@ -284,24 +300,34 @@ def run_case(case: tuple[str, str, str], settings: Settings) -> dict[str, Any]:
         wrong["lost"] += max(SEEDS - seeds, 0)
         wrong["doubled"] += max(seeds - SEEDS, 0)
         wrong["mislabelled"] += not math.isclose(mean, paid, rel_tol=1e-6)
-    result = {"hit": process is not None, "statuses": statuses, "orphans": orphans, **wrong}
+    result = {"hits": hits, "statuses": statuses, "orphans": orphans, **wrong}
     return result | ({"log": log} if sum(wrong.values()) or statuses[-1] != 0 else {})
+
+
+def strike(process: psutil.Process, sent: str, *, pause: bool) -> None:
+    """Sends the signal; a SIGSTOP that is a pause is followed by a SIGCONT."""
+    process.send_signal(SIGNALS[sent])
+    if sent == "SIGSTOP" and pause:
+        time.sleep(PAUSE_SECONDS)
+        if process.is_running():
+            process.send_signal(signal.SIGCONT)
 
 
 def table(results: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Lines of a Markdown table, one for each target and signal."""
-    yield "| process | signal | runs | hit | resumed | not ended | lost | doubled | mislabelled |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    counted = (*WRITTEN, "resumed", "not ended", "lost", "doubled", "mislabelled")
+    yield f"| process | signal | sweeps | {' | '.join(counted)} |"
+    yield "|---" * (3 + len(counted)) + "|"
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, result in results.items():
-        target, sent, _, _ = name.split("/")
+        target, sent, _ = name.split("/")
         groups.setdefault((target, sent), []).append(result)
     for (target, sent), group in groups.items():
         sums = [sum(one[kind] for one in group) for kind in ("lost", "doubled", "mislabelled")]
         resumed = sum(len(one["statuses"]) > 1 for one in group)
-        hit = sum(one["hit"] for one in group)
+        hits = [sum(moment in one["hits"] for one in group) for moment in WRITTEN]
         failed = sum(one["statuses"][-1] != 0 for one in group)
-        numbers = " | ".join(map(str, (len(group), hit, resumed, failed, *sums)))
+        numbers = " | ".join(map(str, (len(group), *hits, resumed, failed, *sums)))
         yield f"| {target} | {sent} | {numbers} |"
 
 
@@ -311,7 +337,7 @@ def main(settings: Settings) -> None:
     cases = [
         (repetition, case)
         for repetition in range(settings.repetitions)
-        for case in itertools.product(settings.targets, settings.signals, settings.moments)
+        for case in itertools.product(settings.targets, settings.signals)
     ]
     with progress("faults", len(cases)) as done:
         for repetition, case in cases:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import ray
 from ray.tune import Callback, grid_search
 from ray.tune.logger import LoggerCallback
 from ray.tune.search.basic_variant import BasicVariantGenerator
@@ -164,6 +166,29 @@ class WriteRows(OfOneRun, LoggerCallback):
         """Closes the file."""
         if trial in self._open:
             self._open.pop(trial).close()
+
+
+class RequireNodes(OfOneRun, Callback):
+    """Ends a run whose cluster has no node left: Tune would wait for one for ever."""
+
+    _SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._looked = time.monotonic()
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Looks now and then.
+
+        Raises:
+            RuntimeError: if no node is alive.
+        """
+        if time.monotonic() - self._looked < self._SECONDS:
+            return
+        self._looked = time.monotonic()
+        if not any(node["Alive"] for node in ray.nodes()):
+            raise RuntimeError(
+                "Ray has no node left: its process (raylet) ended; run again with --resume."
+            )
 
 
 class CatchSignals(OfOneRun, Callback):

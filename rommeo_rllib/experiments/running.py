@@ -247,6 +247,7 @@ def _fit(
     from rommeo_rllib.experiments.listed_trials import (
         CatchSignals,
         ListedTrials,
+        RequireNodes,
         WriteDown,
         WriteRows,
     )
@@ -276,6 +277,7 @@ def _fit(
         # After what writes results: what has ended has them.
         WriteDown(ledger, folder, changing),
         signals,
+        RequireNodes(),
     ]
     if experiment.tensorboard:
         callbacks.append(TBXLoggerCallback())
