@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -254,8 +255,7 @@ class JointReplayBuffer(ReplayOfReplica):
         if observation_spaces is not None:
             batch |= self._opponent_observations(agent, rows, last, observation_spaces)
             # What a newcomer will observe is not among what those who act now see next.
-            present = [self.storage.present(opponent, last) for opponent in self._opponents[agent]]
-            batch[NEXT_OPPONENT_MASK] *= np.stack(present, axis=-1)
+            batch[NEXT_OPPONENT_MASK] *= self._present_mask(self._opponents[agent], last)
         if drawn.weights is not None:
             rows_of_all = self.storage.replicas * self.storage.capacity
             batch[INDICES] = rows + self._numbers[agent] * rows_of_all
@@ -288,34 +288,51 @@ class JointReplayBuffer(ReplayOfReplica):
 
     def _gather_recent(self, drawn: Drawn) -> Batch:
         """What the prior learns from: observations, and what the opponents did."""
-        observations = self.storage.columns[drawn.agent][Columns.OBS][drawn.rows]
-        return {Columns.OBS: observations, **self._of_opponents(drawn.agent, drawn.rows)}
+        batch = {Columns.OBS: self.storage.columns[drawn.agent][Columns.OBS][drawn.rows]}
+        if self._opponents[drawn.agent]:
+            batch |= self._of_opponents(drawn.agent, drawn.rows)
+        return batch
 
     def _of_opponents(self, agent: AgentID, rows: np.ndarray) -> Batch:
         """Who else acted, (B, opponents), and how, (B, their action size)."""
         opponents = self._opponents[agent]
-        mask = np.ones((len(rows), len(opponents)), np.float32)
-        actions = []
-        for number, opponent in enumerate(opponents):
-            present = (
-                None if opponent in self._ever_present else self.storage.present(opponent, rows)
-            )
-            if present is not None:
-                mask[:, number] = present
-            actions.append(self._actions(opponent, rows, present))
-        together = actions[0] if len(actions) == 1 else np.concatenate(actions, -1)
-        return {OPPONENT_MASK: mask, OPPONENT_ACTIONS: together}
+        actions = [self._actions(opponent, rows) for opponent in opponents]
+        return {
+            OPPONENT_MASK: self._present_mask(opponents, rows),
+            OPPONENT_ACTIONS: actions[0] if len(actions) == 1 else np.concatenate(actions, -1),
+        }
 
-    def _actions(
-        self, opponent: AgentID, rows: np.ndarray, present: np.ndarray | None
+    def _present_mask(self, opponents: Sequence[AgentID], rows: np.ndarray) -> np.ndarray:
+        """1 for each opponent that acted, (B, opponents)."""
+        mask = np.ones((len(rows), len(opponents)), np.float32)
+        for number, opponent in enumerate(opponents):
+            if opponent not in self._ever_present:
+                mask[:, number] = self.storage.present(opponent, rows)
+        return mask
+
+    def _actions(self, opponent: AgentID, rows: np.ndarray) -> np.ndarray:
+        """An opponent's actions as the networks see them; 0 where it did not act."""
+        encode = partial(encode_actions, self.storage.action_spaces[opponent])
+        nothing = np.zeros(self.storage.action_sizes[opponent], np.float32)
+        return self._where_present(opponent, Columns.ACTIONS, rows, nothing, encode)
+
+    def _where_present(
+        self,
+        opponent: AgentID,
+        name: str,
+        rows: np.ndarray,
+        otherwise: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> np.ndarray:
-        space, own = self.storage.action_spaces[opponent], self.storage.columns.get(opponent)
-        if own is not None and (present is None or present.all()):
-            return encode_actions(space, own[Columns.ACTIONS][rows])
-        encoded = np.zeros((len(rows), self.storage.action_sizes[opponent]), np.float32)
+        """An opponent's column, changed, and `otherwise` in rows in which it did not act."""
+        own = self.storage.columns.get(opponent)
+        if own is not None and opponent in self._ever_present:
+            return change(own[name][rows])
+        column = np.repeat(otherwise[np.newaxis], len(rows), axis=0)
         if own is not None:
-            encoded[present] = encode_actions(space, own[Columns.ACTIONS][rows[present]])
-        return encoded
+            present = self.storage.present(opponent, rows)
+            column[present] = change(own[name][rows[present]])
+        return column
 
     def _next_opponent_mask(self, agent: AgentID, rows: np.ndarray) -> np.ndarray:
         """1 for each opponent that acts at the agent's own next step, (B, opponents)."""
@@ -333,20 +350,13 @@ class JointReplayBuffer(ReplayOfReplica):
         last: np.ndarray,
         spaces: Mapping[AgentID, gym.Space],
     ) -> Batch:
-        batch = {}
-        for number, opponent in enumerate(self._opponents[agent]):
-            own = self.storage.columns.get(opponent)
-            for name, seen_at in ((Columns.OBS, rows), (Columns.NEXT_OBS, last)):
-                always = opponent in self._ever_present
-                present = None if always else self.storage.present(opponent, seen_at)
-                if own is not None and (present is None or present.all()):
-                    column = own[name][seen_at]
-                else:
-                    column = np.repeat(blank(spaces[opponent])[np.newaxis], len(rows), axis=0)
-                    if own is not None:
-                        column[present] = own[name][seen_at[present]]
-                batch[opponent_column(name, number)] = column
-        return batch
+        return {
+            opponent_column(name, number): self._where_present(
+                opponent, name, seen_at, blank(spaces[opponent])
+            )
+            for number, opponent in enumerate(self._opponents[agent])
+            for name, seen_at in ((Columns.OBS, rows), (Columns.NEXT_OBS, last))
+        }
 
 
 def _of_one_agent(
