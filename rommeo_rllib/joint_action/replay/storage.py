@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -89,10 +90,9 @@ class JointStorage:
         self.written = np.zeros(replicas, np.int64)
         # For each replica and agent the transitions that lack a neighbour: where they stand, as
         # env steps ever stored, and how many they lack.
-        self._unlinked: list[dict[AgentID, dict[_Place, list[int]]]] = [
-            {agent: {} for agent in self.agents} for _ in range(replicas)
+        self._unlinked: list[dict[AgentID, OrderedDict[_Place, list[int]]]] = [
+            {agent: OrderedDict() for agent in self.agents} for _ in range(replicas)
         ]
-        self._linked_at_sweep = 0
 
     @property
     def nbytes(self) -> int:
@@ -226,12 +226,9 @@ class JointStorage:
                 lacks -= 1
             if lacks > 0:
                 unlinked[episode, number] = [at, lacks]
-        if len(unlinked) > 2 * self._linked_at_sweep + 1_000:
-            # Of episodes that were cut short; nobody comes after what has been overwritten.
-            oldest = first - self.capacity
-            for place in [place for place, (at, _) in unlinked.items() if at < oldest]:
-                del unlinked[place]
-            self._linked_at_sweep = len(unlinked)
+        # Of episodes that were cut short; nobody comes after what has been overwritten.
+        while unlinked and next(iter(unlinked.values()))[0] < first - self.capacity:
+            unlinked.popitem(last=False)
 
     @staticmethod
     def _has_neighbour(unlinked: dict[_Place, list[int]], place: _Place) -> None:
@@ -380,7 +377,7 @@ class JointStorage:
         for index, agent in enumerate(self.agents):
             self.acted_by[agent][own] = ABSENT
             self.counts[agent][replica] = 0
-            self._unlinked[replica][agent] = {}
+            self._unlinked[replica][agent] = OrderedDict()
             stored = arrays[f"{index}/acted_by"][lost:]
             np.add.at(self.counts[agent][replica], numbers[stored], 1)
             self.acted_by[agent][rows] = numbers[stored]
@@ -401,11 +398,11 @@ class JointStorage:
                 self.columns[agent][SUCCESSOR][rows] = known
         if self.links:
             for agent, unlinked in zip(self.agents, manifest.get("unlinked", ()), strict=False):
-                self._unlinked[replica][agent] = {
-                    (episode, number): [at - lost, lacks]
+                self._unlinked[replica][agent] = OrderedDict(
+                    ((episode, number), [at - lost, lacks])
                     for episode, number, at, lacks in unlinked
                     if at >= lost
-                }
+                )
 
     def _check_state(self, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         agents = [str(agent) for agent in self.agents]
