@@ -38,7 +38,7 @@ from rommeo_rllib.joint_action.spaces.replicas import REPLICAS, ReplicaBatches, 
 from rommeo_rllib.joint_action.update import (
     Losses,
     Metrics,
-    Schedules,
+    ParsedOptions,
     TrainedParameters,
     Update,
 )
@@ -92,7 +92,7 @@ class JointActionLearner(GroupedLearner):
         self._last_batches: Mapping[str, Any] = {}
         # By a group's first policy.
         self._opponents: dict[str, OpponentPolicies] = {}
-        self._schedules = Schedules()
+        self._parsed = ParsedOptions()
         self._targets: dict[str, TargetNetworks] = {}
         self._replica_metrics: dict[tuple[str, str], dict[int, float]] = {}
         super().build()
@@ -181,7 +181,7 @@ class JointActionLearner(GroupedLearner):
             PolicyRng(generators, stacked=group.stacked),
             group.stacked,
             self._opponent_policies(group) if group.policy.TRAINS_CENTRALLY else None,
-            self._schedules,
+            self._parsed,
         )
 
     def _opponent_policies(self, group: PolicyGroup) -> OpponentPolicies:

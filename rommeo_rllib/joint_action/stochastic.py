@@ -278,9 +278,10 @@ def alpha_loss(update: Update, entropy: Tensor) -> dict[str, Tensor]:
         update: the batch.
         entropy: of the policy, in nats, (B,).
     """
-    if not is_learned(update.configs[0].alpha):
+    alpha = update.parsed.of(update.configs[0], ALPHA, make_alpha)
+    if not isinstance(alpha, Auto):
         return {}
     policy = cast(StochasticPolicy, update.policy)
-    target = policy.target_entropy(cast(Auto, make_alpha(update.configs[0].alpha)))
+    target = policy.target_entropy(alpha)
     loss = objective.temperature_loss(policy.log_alpha.unsqueeze(-1), entropy, target)
     return {ALPHA_LOSS: loss.mean(-1)}

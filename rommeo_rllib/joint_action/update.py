@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -16,7 +17,7 @@ from rommeo_rllib.joint_action.modules.central import OpponentPolicies
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.replay.columns import DISCOUNTS, WEIGHTS
 from rommeo_rllib.rng import Rng
-from rommeo_rllib.schedules import Schedule, ScheduleSpec, make_schedule
+from rommeo_rllib.schedules import ScheduleSpec, make_schedule
 
 # Names of what several algorithms report.
 Q_LOSS = "q_loss"
@@ -28,6 +29,10 @@ POLICY_ENTROPY = "policy_entropy"
 ALPHA = "alpha"
 
 Columns = dict[str, Tensor]
+
+Parse: TypeAlias = Callable[[Any, str], Any]
+
+_schedule = partial(make_schedule, allow_zero=True)
 
 Losses = dict[str, Tensor]
 """Losses by name; one number a policy, () or, stacked, (policies,). Their sum is minimised."""
@@ -44,22 +49,21 @@ class TrainedParameters:
     lr: ScheduleSpec
 
 
-class Schedules:
-    """The schedules in configurations, parsed when they are first asked for.
+class ParsedOptions:
+    """What options of configurations describe, parsed when they are first asked for.
 
     A learner has one, since its configurations do not change.
     """
 
     def __init__(self) -> None:
         # With the configuration, so that no other one gets its id.
-        self._made: dict[tuple[int, str], tuple[AlgorithmConfig, Schedule]] = {}
+        self._made: dict[tuple[int, str, Parse], tuple[AlgorithmConfig, Any]] = {}
 
-    def of(self, config: AlgorithmConfig, name: str) -> Schedule:
-        """The schedule that the option `name` describes."""
-        key = id(config), name
+    def of(self, config: AlgorithmConfig, name: str, parse: Parse) -> Any:
+        """What `parse` makes of the option's value and its name."""
+        key = id(config), name, parse
         if key not in self._made:
-            schedule = make_schedule(getattr(config, name), name, allow_zero=True)
-            self._made[key] = config, schedule
+            self._made[key] = config, parse(getattr(config, name), name)
         return self._made[key][1]
 
 
@@ -76,7 +80,7 @@ class Update:
         rng: random numbers, of a stream for each policy.
         stacked: whether there is an axis of policies.
         opponents: the door to the opponents' own policies, where training is central.
-        schedules: those of the configurations.
+        parsed: what the configurations' options describe.
         td_errors: takes up how wrong Q was in each row, (B,), if rows have weights.
     """
 
@@ -87,7 +91,7 @@ class Update:
     rng: Rng
     stacked: bool
     opponents: OpponentPolicies | None = None
-    schedules: Schedules = field(default_factory=Schedules)
+    parsed: ParsedOptions = field(default_factory=ParsedOptions)
     td_errors: list[Tensor] = field(default_factory=list)
 
     def scheduled(self, name: str) -> Tensor:
@@ -95,7 +99,7 @@ class Update:
         # Most policies share one configuration object.
         distinct = {id(config): config for config in self.configs}
         present = {
-            key: self.schedules.of(config, name).value(self.env_steps)
+            key: self.parsed.of(config, name, _schedule).value(self.env_steps)
             for key, config in distinct.items()
         }
         values = [present[id(config)] for config in self.configs]

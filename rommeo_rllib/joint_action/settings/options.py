@@ -58,6 +58,11 @@ class Option:
     checks: tuple[Checking, ...]
     marks: frozenset[str]
 
+    def check(self, name: str, value: Any) -> None:
+        """Raises a ValueError that names the option if it may not have that value."""
+        for is_possible in self.checks:
+            is_possible(name, value)
+
 
 Training = TypeVar("Training", bound=Callable[..., Any])
 

@@ -157,19 +157,19 @@ class StrictConfig(AlgorithmConfig):
         is_right = is_finite_number(intensity) and intensity > 0
         check("training_intensity", intensity, is_right, "a finite number above 0, or None")
         for name, option in options_of(type(self)).items():
-            for is_possible in option.checks:
-                is_possible(name, getattr(self, name))
+            option.check(name, getattr(self, name))
         model_settings.check_values(self)
 
     def allows(self, name: str, value: Any) -> bool:
         """Whether this is one of our own options, and may have that value."""
         option = options_of(type(self)).get(name)
+        if option is None:
+            return False
         try:
-            for is_possible in option.checks if option else ():
-                is_possible(name, value)
+            option.check(name, value)
         except ValueError:
             return False
-        return option is not None
+        return True
 
     def get_config_for_module(self, module_id: str) -> Self:
         """The configuration with the settings that a policy, or a replica of it, has of its own."""
