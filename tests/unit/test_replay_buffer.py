@@ -413,3 +413,27 @@ def test_opponents_observations_are_left_out_unless_asked_for():
     fill(buffer, 5)
     batch = buffer.sample(POLICIES, 3)[POLICIES[0]]
     assert not any(name.startswith("opponent_0") for name in batch)
+
+
+# Rows that all policies share.
+
+
+def test_policies_may_share_the_steps_in_which_all_of_them_acted():
+    buffer = make_buffer()
+    fill(buffer, 30, observes={**dict.fromkeys(AGENTS, ALWAYS), "agent_1": (3, 4, 9, 20)})
+    batches = buffer.sample(POLICIES, 200, shared_rows=True)
+    steps = steps_in(batches[POLICIES[0]])
+    assert set(steps) == {(0, step) for step in (3, 4, 9, 20)}
+    for agent, policy in zip(AGENTS, POLICIES, strict=True):
+        assert steps_in(batches[policy]) == steps
+        np.testing.assert_array_equal(
+            batches[policy]["rewards"] % 1000, codes_of(agent, batches[policy])
+        )
+
+
+@pytest.mark.parametrize("policies", [["shared"], [*POLICIES, "somebody"]])
+def test_without_common_steps_nobody_gets_shared_rows(policies):
+    buffer = make_buffer()
+    shared = policies == ["shared"]
+    fill(buffer, 5, policy_of=(lambda agent, episode: "shared") if shared else None)
+    assert buffer.sample(policies, 5, shared_rows=True) == {}
