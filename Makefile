@@ -32,7 +32,8 @@ test: $(INSTALLED)  ## Run the tests, in some four minutes; make test WORKERS=4 
 test-slow: $(INSTALLED)  ## Run what make test leaves out: learning, whole matrices, the wheel, ...
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
-test-all: test test-slow  ## Run all tests
+test-all: test test-slow  ## Run all tests, and try 300 command lines of each command
+	$(MAKE) fuzz EXAMPLES=300
 
 fuzz: $(INSTALLED)  ## Try 5000 command lines of each command: make fuzz EXAMPLES=200
 	ROMMEO_FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest \
