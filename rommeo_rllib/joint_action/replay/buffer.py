@@ -120,6 +120,12 @@ class JointReplayBuffer(ReplayOfReplica):
         self.agents = storage.agents
         self._opponents = opponents_by_agent(self.agents, opponent_groups)
         self._numbers = {agent: number for number, agent in enumerate(self.agents)}
+        self._encode = {
+            agent: partial(encode_actions, space) for agent, space in storage.action_spaces.items()
+        }
+        self._no_action = {
+            agent: np.zeros(size, np.float32) for agent, size in storage.action_sizes.items()
+        }
         # Who acted in all rows, when a batch was last drawn.
         self._ever_present: set[AgentID] = set()
 
@@ -238,10 +244,9 @@ class JointReplayBuffer(ReplayOfReplica):
         """The batch of one agent's rows."""
         agent, rows = drawn.agent, drawn.rows
         own = self.storage.columns[agent]
-        actions = encode_actions(self.storage.action_spaces[agent], own[Columns.ACTIONS][rows])
         batch = {
             Columns.OBS: own[Columns.OBS][rows],
-            Columns.ACTIONS: actions,
+            Columns.ACTIONS: self._encode[agent](own[Columns.ACTIONS][rows]),
             Columns.REWARDS: own[Columns.REWARDS][rows],
         }
         last = rows
@@ -312,8 +317,7 @@ class JointReplayBuffer(ReplayOfReplica):
 
     def _actions(self, opponent: AgentID, rows: np.ndarray) -> np.ndarray:
         """An opponent's actions as the networks see them; 0 where it did not act."""
-        encode = partial(encode_actions, self.storage.action_spaces[opponent])
-        nothing = np.zeros(self.storage.action_sizes[opponent], np.float32)
+        nothing, encode = self._no_action[opponent], self._encode[opponent]
         return self._where_present(opponent, Columns.ACTIONS, rows, nothing, encode)
 
     def _where_present(
