@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Self
 
-from rommeo_rllib.components import ActionComponent, group, join, total
+from rommeo_rllib.components import ActionComponent, group, join, num_parameters, total
 from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 MIN_STD = 0.01
@@ -353,3 +353,100 @@ class ProductDistribution:
         else:
             log_broad = component.log_broad(latent)
         return torch.logaddexp(math.log1p(-weight) + log_prob, math.log(weight) + log_broad)
+
+
+class ChoiceMixture:
+    """A mixture of N product distributions of choices; in it the components are not independent.
+
+    It has a product's methods; where that gives a number for each component, this gives one for
+    all of them, (..., 1).
+
+    Args:
+        components: discrete ones, in the order of the flat action.
+        parameters: (..., N * (1 + num_parameters(components))); of each product the logarithm of
+            its weight, not normalised, then its parameters.
+        choices: all joint choices of several components, of :func:`all_actions`, if they are few.
+    """
+
+    def __init__(
+        self,
+        components: Sequence[ActionComponent],
+        parameters: Tensor,
+        choices: Tensor | None = None,
+    ):
+        self._choices = choices
+        rows = parameters.unflatten(-1, (-1, 1 + num_parameters(components)))
+        self._log_weights = rows[..., 0].log_softmax(-1)
+        self._products = ProductDistribution(components, rows[..., 1:])
+
+    def rsample(self, rng: Rng = GLOBAL_RNG) -> Tensor:
+        """A sample, (..., action size); no gradient flows through it."""
+        chosen = OneHotCategorical(self._log_weights).rsample(rng)
+        return (chosen.unsqueeze(-1) * self._products.rsample(rng)).sum(-2).detach().round()
+
+    def rsample_and_log_prob(self, rng: Rng = GLOBAL_RNG) -> tuple[Tensor, Tensor]:
+        """A sample as of `rsample`, and its `log_prob`."""
+        latent = self.rsample(rng)
+        return latent, self.log_prob(latent)
+
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-probability of a joint choice: (..., action size) -> (..., 1)."""
+        log_probs = self._products.log_prob(latent.unsqueeze(-2)).sum(-1)
+        return (self._log_weights + log_probs).logsumexp(-1, keepdim=True)
+
+    def class_log_probs(self) -> Tensor:
+        """Log-probabilities of all joint choices, (..., their number).
+
+        Raises:
+            TypeError: if they are too many to be listed.
+        """
+        if not self.is_counted:
+            raise TypeError(
+                f"{self._products.components} have too many joint choices for their entropy or "
+                "divergence to be computed; allowed: log_prob, mode and samples."
+            )
+        log_probs = self._products.class_log_probs(self._choices)
+        return (self._log_weights.unsqueeze(-1) + log_probs).logsumexp(-2)
+
+    def mode(self) -> Tensor:
+        """The likeliest joint choice, (..., action size).
+
+        Of too many to be listed, the likeliest of N + 1: what each product's mode is, and each
+        component's likeliest choice by itself.
+        """
+        if self.is_counted:
+            log_probs = self.class_log_probs()
+            best = log_probs.argmax(-1)
+            if self._choices is not None:
+                return self._choices[best]
+            return F.one_hot(best, log_probs.shape[-1]).to(log_probs.dtype)
+        candidates = torch.cat([self._products.mode(), self._modes_by_component()], dim=-2)
+        log_probs = self._products.unsqueeze(-2).log_prob(candidates.unsqueeze(-3)).sum(-1)
+        log_probs = (self._log_weights.unsqueeze(-1) + log_probs).logsumexp(-2)
+        best = log_probs.argmax(-1)[..., None, None].expand_as(candidates[..., :1, :])
+        return candidates.gather(-2, best).squeeze(-2)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether all joint choices are listed."""
+        return self._choices is not None or len(self._products.components) == 1
+
+    def _modes_by_component(self) -> Tensor:
+        """(..., 1, action size)."""
+        weights = self._log_weights[..., None, None]
+        modes = []
+        for part in self._products._parts:
+            assert isinstance(part, OneHotCategorical)
+            log_probs = (weights + part.log_probs).logsumexp(-3, keepdim=True)
+            modes.append(OneHotCategorical(log_probs).mode().flatten(-2))
+        return join(modes)
+
+    def entropy(self) -> Tensor:
+        """Entropy of the joint choice, in nats, (..., 1); a TypeError as `class_log_probs`."""
+        log_probs = self.class_log_probs()
+        return -(log_probs.exp() * log_probs).sum(-1, keepdim=True)
+
+    def exact_kl_divergence(self, other: ChoiceMixture) -> Tensor:
+        """KL(self || other), in nats, (..., 1); a TypeError as `class_log_probs`."""
+        log_probs = self.class_log_probs()
+        return (log_probs.exp() * (log_probs - other.class_log_probs())).sum(-1, keepdim=True)

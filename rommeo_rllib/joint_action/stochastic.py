@@ -19,7 +19,7 @@ from typing_extensions import Self
 
 from rommeo_rllib import objective
 from rommeo_rllib.components import action_size, squash, total
-from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.action_distribution import ActionDistribution
@@ -122,7 +122,7 @@ class StochasticPolicy(JointQPolicy):
 
     def take(
         self, observations: Tensor, explore: bool, rng: Rng, opponent_mask: Tensor | None
-    ) -> tuple[Tensor, ProductDistribution, Tensor]:
+    ) -> tuple[Tensor, ProductDistribution | ChoiceMixture, Tensor]:
         """Actions, the policy that they are taken from, and its parameters.
 
         Arguments are those of :meth:`JointActionPolicy.act`.
@@ -153,8 +153,12 @@ class StochasticPolicy(JointQPolicy):
         if not self._acts_as_built:
             return super().decide(observations, explore, rng, opponent_mask)
         actions, policy, parameters = self.take(observations, explore, rng, opponent_mask)
+        return actions, self._inputs(policy, parameters)
+
+    def _inputs(self, policy: ProductDistribution | ChoiceMixture, parameters: Tensor) -> Tensor:
+        """What makes a distribution of the class below, (..., n)."""
         # RLlib's own class finds the greatest input, here the very numbers compared in `act`.
-        return actions, policy.class_log_probs() if self._is_rllibs_choice else parameters
+        return policy.class_log_probs() if self._is_rllibs_choice else parameters
 
     def get_inference_action_dist_cls(self) -> type[Distribution]:
         """The policy's distribution; RLlib's own for Discrete that begins at 0."""

@@ -49,6 +49,8 @@ KL_COEFF = "kl_coeff"
 KL_TO_PRIOR = "opponent_model_kl"
 LOG_LIKELIHOOD_MODEL = "opponent_model_log_likelihood"
 LOG_LIKELIHOOD_PRIOR = "opponent_prior_log_likelihood"
+MARGINAL_ENTROPY = "marginal_policy_entropy"
+MARGINAL_LOG_LIKELIHOOD = "marginal_policy_log_likelihood"
 
 
 class ROMMEOACLearner(StochasticLearner):
@@ -198,7 +200,18 @@ class _ROMMEOUpdate:
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), mask),
             LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), mask),
         }
-        return metrics | self._means(opponent_model)
+        return metrics | self._of_marginal() | self._means(opponent_model)
+
+    def _of_marginal(self) -> Metrics:
+        """The marginal policy's entropy, and its likelihood of own real actions, if it is known."""
+        if not self.policy.counts_marginal:
+            return {}
+        marginal, _ = self.policy.marginal_policy(self.observations, self.batch[OPPONENT_MASK])
+        likelihood = marginal.log_prob(self.batch[Columns.ACTIONS])
+        metrics = {MARGINAL_LOG_LIKELIHOOD: likelihood.mean((-2, -1))}
+        if marginal.is_counted:
+            metrics[MARGINAL_ENTROPY] = marginal.entropy().mean((-2, -1))
+        return metrics
 
     def _means(self, opponent_model: ProductDistribution) -> Metrics:
         """Where opponent model and policy point to, for each continuous dimension."""

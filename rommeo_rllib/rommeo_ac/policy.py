@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import torch
+from ray.rllib.core.distribution.distribution import Distribution
 from torch import Tensor
 
 from rommeo_rllib.components import all_actions, num_parameters, squash
-from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.joint_action.modules.critic import MAX_ENUMERATED_ACTIONS
+from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
+from rommeo_rllib.joint_action.modules.action_distribution import MixtureActions
+from rommeo_rllib.joint_action.modules.critic import MAX_ENUMERATED_ACTIONS, listed_choices
 from rommeo_rllib.joint_action.modules.networks import Network
 from rommeo_rllib.joint_action.stochastic import StochasticPolicy
-from rommeo_rllib.rng import Rng
+from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 
 class ROMMEOPolicy(StochasticPolicy):
     """One agent's (or several like agents') networks.
 
     To act, it samples what the opponents will do from its opponent model, and answers that with its
-    conditional policy (Algorithm 2). Greedy, it takes the mode of both.
+    conditional policy (Algorithm 2). Greedy, it does what is most likely so: the mode of the
+    marginal policy of Algorithm 1, sum_o rho(o | s) pi(a | s, o). Where that cannot be counted it
+    takes the conditional policy's mode, given the opponent model's.
 
     Attributes:
         all_opponent_actions: all joint actions of the opponents, (N, their action size), or None
             where they are continuous or too many.
+        all_own_actions: where the own actions are made of several choices and not too many, all of
+            them, (their number, own action size); else None.
+        counts_marginal: whether the marginal policy is known: all actions are choices, and the
+            opponents' not too many.
     """
 
     LEARNS_OPPONENT_MODEL = True
     """Whether the opponent model leans towards the optimum; else it is the prior itself."""
 
     all_opponent_actions: Tensor | None
+    all_own_actions: Tensor | None
+    counts_marginal: bool
 
     def setup(self) -> None:
         """Builds the networks; on env runners only those that act."""
@@ -44,6 +54,11 @@ class ROMMEOPolicy(StochasticPolicy):
             all_actions(self.opponent_components, MAX_ENUMERATED_ACTIONS),
             persistent=False,
         )
+        self.register_buffer(
+            "all_own_actions", listed_choices(self.own_components), persistent=False
+        )
+        own_choices = all(component.kind == "discrete" for component in self.own_components)
+        self.counts_marginal = own_choices and self.all_opponent_actions is not None
         if self.inference_only:
             return
         if self.LEARNS_OPPONENT_MODEL:
@@ -85,10 +100,32 @@ class ROMMEOPolicy(StochasticPolicy):
         parameters = self.fitted_network(observations)
         return ProductDistribution(self.opponent_components, parameters, uniform_weight)
 
+    def marginal_policy(
+        self, observations: Tensor, opponent_mask: Tensor | None
+    ) -> tuple[ChoiceMixture, Tensor]:
+        """Algorithm 1's policy, sum_o rho(o | s) pi(a | s, o), and its parameters.
+
+        There is one where `counts_marginal`. Arguments are those of `act`.
+        """
+        every = self.all_opponent_actions
+        assert every is not None
+        log_weights = self.opponent_model(observations).unsqueeze(-2).log_prob(every).sum(-1)
+        opponents = every.expand(*log_weights.shape, -1)
+        if opponent_mask is not None:
+            opponents = opponents * self.opponents.action_mask(opponent_mask).unsqueeze(-2)
+        rows = observations.unsqueeze(-2).expand(*log_weights.shape, -1)
+        answers = self.policy_network(torch.cat([rows, opponents], dim=-1))
+        parameters = torch.cat([log_weights.unsqueeze(-1), answers], dim=-1).flatten(-2)
+        mixture = ChoiceMixture(self.own_components, parameters, self.all_own_actions)
+        return mixture, parameters
+
     def take(
         self, observations: Tensor, explore: bool, rng: Rng, opponent_mask: Tensor | None
-    ) -> tuple[Tensor, ProductDistribution, Tensor]:
+    ) -> tuple[Tensor, ProductDistribution | ChoiceMixture, Tensor]:
         """What the agent does, answering what it thinks the others will do."""
+        if self._acts_by_marginal and not explore:
+            marginal, parameters = self.marginal_policy(observations, opponent_mask)
+            return marginal.mode(), marginal, parameters
         opponent_model = self.opponent_model(observations)
         latent = opponent_model.rsample(rng) if explore else opponent_model.mode()
         opponents = squash(self.opponent_components, latent)
@@ -98,3 +135,37 @@ class ROMMEOPolicy(StochasticPolicy):
         policy = ProductDistribution(self.own_components, parameters)
         latent = policy.rsample(rng) if explore else policy.mode()
         return squash(self.own_components, latent), policy, parameters
+
+    def decide(
+        self,
+        observations: Tensor,
+        explore: bool,
+        rng: Rng = GLOBAL_RNG,
+        opponent_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions, and the parameters of the policy that they are taken from.
+
+        See :meth:`JointActionPolicy.decide`.
+        """
+        if not (explore and self._tells_marginal):
+            return super().decide(observations, explore, rng, opponent_mask)
+        # An answer to a sample of the opponents' actions is a sample of the marginal policy.
+        actions = self.act(observations, explore, rng, opponent_mask)
+        return actions, self._inputs(*self.marginal_policy(observations, opponent_mask))
+
+    def get_inference_action_dist_cls(self) -> type[Distribution]:
+        """The marginal policy's distribution, where that is known; else the conditional one's."""
+        if self._tells_marginal and not self._is_rllibs_choice:
+            assert self.all_opponent_actions is not None
+            products = len(self.all_opponent_actions)
+            return MixtureActions.get_partial_dist_cls(space=self.action_space, products=products)
+        return super().get_inference_action_dist_cls()
+
+    @property
+    def _acts_by_marginal(self) -> bool:
+        """Whether it does; a subclass that takes its actions otherwise has a policy of its own."""
+        return self.counts_marginal and type(self).take is ROMMEOPolicy.take
+
+    @property
+    def _tells_marginal(self) -> bool:
+        return self._acts_by_marginal and self._acts_as_built

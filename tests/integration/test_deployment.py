@@ -194,6 +194,43 @@ def test_a_checkpoint_names_its_policies(trained, tmp_path):
         policies_in(tmp_path)
 
 
+# By the marginal policy, where the others' actions are counted.
+
+
+def nothing(**kwargs: Any) -> None:
+    """A callback; whoever has one gets RLlib's own way of sampling."""
+
+
+@pytest.mark.parametrize("callbacks", [{}, {"on_episode_step": nothing}], ids=["own", "rllibs"])
+def test_greedy_agents_evaluated_deployed_and_exported_do_what_is_likeliest(callbacks, tmp_path):
+    config = game_config("climbing_game").rl_module(model_config={"fcnet_hiddens": []})
+    config.callbacks(**callbacks).evaluation(
+        evaluation_interval=10**9, evaluation_duration=1, evaluation_config={"explore": False}
+    )
+    algorithm = config.build_algo()
+    try:
+        for player in ("player_0", "player_1"):
+            # C answers what the other most likely does, A all else, and is likelier.
+            module = policy_of(algorithm, player).unwrapped()
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.zero_()
+                module.opponent_model_network[-1].bias.copy_(torch.tensor([[0.0, 0.0, 0.3]]))
+                answers = [[5.0, 0.0, 0.0], [5.0, 0.0, 0.0], [0.0, 0.0, 5.0]]
+                module.policy_network[-1].weight[1:].copy_(torch.tensor(answers))
+        evaluated = algorithm.evaluate()["env_runners"]
+        algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    finally:
+        algorithm.stop()
+    assert evaluated["agent_episode_returns_mean"] == {"player_0": 55.0, "player_1": 55.0}
+    deployed = load_policy(tmp_path / "checkpoint", "player_0")
+    assert [int(action) for action in Player(deployed).act([np.ones(1, np.float32)])] == [0]
+    if not callbacks:
+        pytest.importorskip("onnxscript")
+        export_onnx(deployed, tmp_path / "policy")
+        assert run_onnx(tmp_path / "policy", np.ones((3, 1), np.float32)).tolist() == [0, 0, 0]
+
+
 # Matches, and the commands that play them.
 
 

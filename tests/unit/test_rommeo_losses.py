@@ -238,3 +238,31 @@ def test_the_next_states_value_counts_the_opponents_that_act_there(
     others = learner._ROMMEOUpdate(update).losses()
     for name in losses.keys() - {"q_loss"}:
         torch.testing.assert_close(losses[name], others[name])
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_the_marginals_metrics_are_of_what_the_agent_does(is_alone):
+    policy = make_policy(DISCRETE)
+    update = make_update(policy, False)
+    if is_alone:
+        update.columns[OPPONENT_MASK].zero_()
+    with torch.no_grad():
+        metrics = learner._ROMMEOUpdate(update).metrics()
+        rho = policy.opponent_model(update.columns[Columns.OBS])
+        joint, marginal = policy.all_opponent_actions, torch.zeros(ROWS, 3)
+        for other in joint:
+            weight = rho.log_prob(other.expand(ROWS, -1)).sum(-1, keepdim=True).exp()
+            seen = other.expand(ROWS, -1) * (0.0 if is_alone else 1.0)
+            answer = policy.policy(update.columns[Columns.OBS], seen)
+            marginal += weight * answer.class_log_probs().exp()
+    entropy = -(marginal * marginal.log()).sum(-1).mean()
+    torch.testing.assert_close(metrics[learner.MARGINAL_ENTROPY], entropy)
+    done = (marginal * update.columns[Columns.ACTIONS]).sum(-1)
+    torch.testing.assert_close(metrics[learner.MARGINAL_LOG_LIKELIHOOD], done.log().mean())
+    # What the others' actions tell of the answer is the difference.
+    assert (metrics["policy_entropy"] < entropy - 1e-4) != is_alone
+
+
+def test_continuous_actions_have_no_marginals_metrics():
+    metrics = learner._ROMMEOUpdate(make_update(make_policy(BOX), False)).metrics()
+    assert not {name for name in metrics if name.startswith("marginal")}

@@ -19,7 +19,8 @@ from ray.rllib.core.distribution.torch.torch_distribution import TorchDeterminis
 from torch import Tensor
 
 from rommeo_rllib.components import action_size, num_parameters, squash, unsquash
-from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
+from rommeo_rllib.joint_action.modules.critic import listed_choices
 from rommeo_rllib.joint_action.spaces.encoding import action_components, decode_nested_actions
 from rommeo_rllib.joint_action.spaces.packing import leaf_spaces
 
@@ -91,7 +92,7 @@ class ActionDistribution(Distribution):
         mode = self._distribution().mode()
         return DeterministicActions(squash(self._components, mode), self.space)
 
-    def _distribution(self, leading: Sequence[int] = ()) -> ProductDistribution:
+    def _distribution(self, leading: Sequence[int] = ()) -> ProductDistribution | ChoiceMixture:
         return ProductDistribution(
             self._components, self.logits.expand(*leading, *self.logits.shape)
         )
@@ -100,6 +101,30 @@ class ActionDistribution(Distribution):
         latent, log_prob = self._distribution(sample_shape or ()).rsample_and_log_prob()
         actions = decode_nested_actions(self.space, squash(self._components, latent))
         return (actions, log_prob.sum(-1)) if return_logp else actions
+
+
+class MixtureActions(ActionDistribution):
+    """Choices whose parts depend on each other: one of several distributions, which chance decides.
+
+    Args:
+        logits: parameters of a :class:`ChoiceMixture`, (..., parameters).
+        space: the action space, of choices alone.
+        products: how many distributions there are.
+    """
+
+    def __init__(self, logits: Tensor, space: gym.Space, products: int):
+        super().__init__(logits, space)
+
+    @staticmethod
+    def required_input_dim(space: gym.Space, **kwargs: Any) -> int:
+        """How many parameters describe a mixture of `products` distributions over `space`."""
+        return kwargs["products"] * (1 + ActionDistribution.required_input_dim(space))
+
+    def _distribution(self, leading: Sequence[int] = ()) -> ChoiceMixture:
+        logits = self.logits.expand(*leading, *self.logits.shape)
+        choices = listed_choices(self._components)
+        choices = None if choices is None else choices.to(logits)
+        return ChoiceMixture(self._components, logits, choices)
 
 
 class DeterministicActions(TorchDeterministic):

@@ -29,6 +29,11 @@ MAX_ENUMERATED_ACTIONS = 64
 choices, are all considered; of more, samples are. A single choice is always counted."""
 
 
+def listed_choices(components: Sequence[ActionComponent]) -> Tensor | None:
+    """All joint actions that are made of several choices, (N, action size), if they are counted."""
+    return all_actions(components, MAX_ENUMERATED_ACTIONS) if len(components) > 1 else None
+
+
 class Critic(nn.Module):
     """Q(s, a, o), of an agent's own and its opponents' actions.
 
@@ -66,10 +71,9 @@ class Critic(nn.Module):
         inference_only: bool = False,
     ):
         super().__init__()
-        several = len(own_components) > 1
-        listed = all_actions(own_components, MAX_ENUMERATED_ACTIONS) if several else None
+        listed = listed_choices(own_components)
         self.register_buffer("own_actions", listed, persistent=False)
-        is_choice = not several and own_components[0].kind == "discrete"
+        is_choice = len(own_components) == 1 and own_components[0].kind == "discrete"
         self.enumerates_own_actions = is_choice or listed is not None
         # One output for each of the actions that are listed, so that expectations over them are
         # exact and cost one pass.

@@ -202,16 +202,13 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
 
     @torch.no_grad()
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        outputs = self._actions(batch, explore=True)
-        if "t" in kwargs:
-            # An env runner says what time it is. It needs actions only, and each column costs it a
-            # tenth of its time.
-            outputs.pop(Columns.ACTION_DIST_INPUTS, None)
-        return outputs
+        # An env runner says what time it is. It needs actions only, and each column costs it a
+        # tenth of its time.
+        return self._actions(batch, explore=True, tell="t" not in kwargs)
 
-    def _actions(self, batch: dict[str, Any], explore: bool) -> dict[str, Any]:
+    def _actions(self, batch: dict[str, Any], explore: bool, tell: bool = True) -> dict[str, Any]:
         asked = (self.encode(batch[Columns.OBS]), explore, self.rng, batch.get(OPPONENT_MASK))
-        if explore and self._warms_up():
+        if not tell or (explore and self._warms_up()):
             # Of uniform actions no parameters tell.
             return {Columns.ACTIONS: decode_nested_actions(self.action_space, self.choose(*asked))}
         actions, inputs = self.decide(*asked)
