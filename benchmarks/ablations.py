@@ -6,8 +6,9 @@
 For each variant: the share of seeds whose mean sampled return a play over the last three episodes
 is above 9; the same for the greedy joint action at the end; from which episode on the sampled one
 stays above 9; and by how many episodes the opponent models' means are within 1 of the optimum for
-good before the policies that they are about (mean over the seeds where both come there). Seeds are
-replicas in this very process.
+good before the policies that they are about (mean over the seeds where both come there; means over
+an episode's plays): the marginal policies' means and, the other measure, the greedy actions. Seeds
+are replicas in this very process.
 """
 
 from __future__ import annotations
@@ -37,10 +38,43 @@ RANDOM_150 = {"random_warm_up": True, "num_steps_sampled_before_learning_starts"
 LEARNING_RATES = ("q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr")
 
 AUTHORS = "authors' settings"
+"""Variants of this name begin with what the paper's authors' program does."""
+
+TORCHS_WEIGHTS = {
+    f"{layers}_{part}_initializer": None
+    for layers in ("fcnet", "head_fcnet")
+    for part in ("kernel", "bias")
+}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
+    "output biases begin at 0": {"model_config": {"head_fcnet_bias_initializer": "zeros_"}},
+    "all biases begin at 0": {
+        "model_config": dict.fromkeys(
+            ("fcnet_bias_initializer", "head_fcnet_bias_initializer"), "zeros_"
+        )
+    },
     AUTHORS: {},
+    f"{AUTHORS}, window not padded": {"pad_prior_window": False},
+    f"{AUTHORS}, no penalties, window not padded": {
+        "pad_prior_window": False,
+        "gaussian_l2": 0.0,
+        "prior_gaussian_l2": 0.0,
+    },
+    f"{AUTHORS}, agents observe 1": {"env_config": {"constant_observation": 1.0}},
+    f"{AUTHORS}, agents observe 1, no penalties, window not padded": {
+        "pad_prior_window": False,
+        "gaussian_l2": 0.0,
+        "prior_gaussian_l2": 0.0,
+        "env_config": {"constant_observation": 1.0},
+    },
+    f"{AUTHORS}, agents observe 1, torch's first weights, no penalties, window not padded": {
+        "pad_prior_window": False,
+        "gaussian_l2": 0.0,
+        "prior_gaussian_l2": 0.0,
+        "env_config": {"constant_observation": 1.0},
+        "model_config": TORCHS_WEIGHTS,
+    },
     "no layer normalisation in Q": {"q_layer_norm": False},
     "KL weight 1 throughout": {"kl_coeff": 1.0},
     "KL weight 10 to 1": {"kl_coeff": {"initial": 10.0, "final": 1.0, "decay_steps": 250}},
@@ -81,7 +115,8 @@ VARIANTS |= {
     f"alpha {alpha:g}, 150 random plays, resampled": {"alpha": alpha} | ANY_ALPHA
     for alpha in (0.1, 0.5, 1.0, 2.0)
 }
-"""Changes to the tuned configuration's `.training()`, by the name of the variant."""
+"""Changes to a configuration's `.training()` (or, under their names, to its `model_config` and its
+`env_config`), by the name of the variant."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +162,13 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
     from rommeo_rllib.reporting.statistics import first_for_good, success_rate
     from rommeo_rllib.tuned_configs.max_of_two_quadratics import rommeo_ac, rommeo_ac_paper
 
-    base = rommeo_ac_paper if variant == AUTHORS else rommeo_ac
-    config = base.config.copy(copy_frozen=False).training(replicas=seeds, **changes)
-    config.environment(env_config={**config.env_config, "surface": surface})
+    base = rommeo_ac_paper if variant.startswith(AUTHORS) else rommeo_ac
+    changes = dict(changes)
+    game, networks = changes.pop("env_config", {}), changes.pop("model_config", {})
+    config = base.config.copy(copy_frozen=False)
+    config.training(replicas=seeds, average_metrics=True, **changes)
+    config.environment(env_config={**config.env_config, "surface": surface, **game})
+    config.rl_module(model_config={**config.model_config, **networks})
     # Evaluated once, at the end.
     config.evaluation(evaluation_interval=10**9)
     algorithm = config.build_algo()
@@ -152,7 +191,8 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
             "episode, 50/90/99/100 %": "/".join(
                 "-" if e == math.inf else f"{e:.0f}" for e in episode
             ),
-            "model's lead, episodes": models_lead(results),
+            "model's lead, episodes": models_lead(results, "marginal_policy_mean_0"),
+            "over greedy actions": models_lead(results, "policy_mean_0"),
         },
         {},
         {
@@ -162,8 +202,13 @@ def run(variant: str, surface: str, changes: Mapping[str, Any], seeds: int, epis
     )
 
 
-def models_lead(results: Sequence[Mapping[str, Any]]) -> str:
-    """By how many episodes the opponent models are ahead of the policies that they are about."""
+def models_lead(results: Sequence[Mapping[str, Any]], policy_metric: str) -> str:
+    """By how many episodes the opponent models are ahead of the policies that they are about.
+
+    Args:
+        results: of all iterations.
+        policy_metric: what is looked at of a policy.
+    """
     from rommeo_rllib.reporting.statistics import bootstrap_mean, first_for_good
 
     def arrived(player: str, metric: str) -> np.ndarray:
@@ -177,7 +222,7 @@ def models_lead(results: Sequence[Mapping[str, Any]]) -> str:
     with np.errstate(invalid="ignore"):
         leads = np.mean(
             [
-                arrived(opponent, "policy_mean_0") - arrived(player, "opponent_model_mean_0")
+                arrived(opponent, policy_metric) - arrived(player, "opponent_model_mean_0")
                 for player, opponent in (("player_0", "player_1"), ("player_1", "player_0"))
             ],
             axis=0,

@@ -60,6 +60,7 @@ class MaxOfTwoQuadratics(RepeatedGame):
             hill).
         plays_per_episode: Number of plays after which the episode is truncated.
         memory: Whether agents observe the last joint action.
+        constant_observation: What they observe without memory; 0 in the authors' program.
         render_mode: None, "human", "rgb_array" or "ansi".
 
     Raises:
@@ -72,6 +73,7 @@ class MaxOfTwoQuadratics(RepeatedGame):
         *,
         plays_per_episode: int = 25,
         memory: bool = False,
+        constant_observation: float = 1.0,
         render_mode: str | None = None,
     ) -> None:
         self.surface = surface
@@ -81,5 +83,6 @@ class MaxOfTwoQuadratics(RepeatedGame):
             name="max_of_two_quadratics",
             plays_per_episode=plays_per_episode,
             memory=memory,
+            constant_observation=constant_observation,
             render_mode=render_mode,
         )

@@ -14,7 +14,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
-from rommeo_rllib.checks import positive_int
+from rommeo_rllib.checks import check, is_finite_number, positive_int
 from rommeo_rllib.envs import rendering, spaces
 from rommeo_rllib.naming import unknown_name_message
 
@@ -58,8 +58,7 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
     on, it is only the time that is up.
 
     Observations, shape and range:
-        memory=False: (1,), the constant 1. (A constant 0 would leave a network that has no biases
-            dead.)
+        memory=False: (1,), the constant `constant_observation`.
         memory=True: the last joint action, the same for all agents, in the order of the agents:
             one-hot for a Discrete agent, scaled to [-1, 1] for a Box agent. All zeros before the
             first play.
@@ -69,6 +68,8 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
         action_spaces: One space an agent: Discrete, or a bounded Box of shape (1,).
         plays_per_episode: Number of plays (environment steps) after which all agents are truncated.
         memory: Whether agents observe the last joint action.
+        constant_observation: What agents observe without memory, in [0, 1]. A constant 0 leaves
+            the hidden layers of a network dead whose biases begin at 0.
         render_mode: None, "human" (a window, refreshed at each play), "rgb_array" (an image of
             shape (height, width, 3), uint8) or "ansi" (a text).
         name: The game's name in titles and metadata.
@@ -87,6 +88,7 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
         *,
         plays_per_episode: int = 25,
         memory: bool = False,
+        constant_observation: float = 1.0,
         render_mode: str | None = None,
         name: str = "repeated_game",
         action_names: Sequence[Sequence[str]] | None = None,
@@ -106,6 +108,13 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
         self.payoff = payoff
         self.plays_per_episode = positive_int("plays_per_episode", plays_per_episode)
         self.memory = memory
+        in_0_to_1 = is_finite_number(constant_observation) and 0.0 <= constant_observation <= 1.0
+        check("constant_observation", constant_observation, in_0_to_1, "a number in [0, 1]")
+        if memory:
+            is_default = constant_observation == 1.0
+            allowed = "1.0 with `memory`, where agents observe the last joint action"
+            check("constant_observation", constant_observation, is_default, allowed)
+        self.constant_observation = float(constant_observation)
         self.render_mode = render_mode
         self.possible_agents = [f"player_{i}" for i in range(len(action_spaces))]
         self.agents: list[str] = []
@@ -314,7 +323,10 @@ class RepeatedGame(ParallelEnv[str, NDArray[np.float32], Any]):
 
     def _observe(self) -> Observations:
         if not self.memory:
-            return {agent: np.ones(1, np.float32) for agent in self.possible_agents}
+            return {
+                agent: np.full(1, self.constant_observation, np.float32)
+                for agent in self.possible_agents
+            }
         if self._joint_actions:
             joint_action = self._joint_actions[-1]
             parts = [

@@ -29,7 +29,7 @@ def check_space(agent: str, space: Space[Any]) -> None:
 
 
 def observation_space(action_spaces: Sequence[Space[Any]], memory: bool) -> Box:
-    """The space of a constant 1, shape (1,), or of the joint action as `encode` writes it."""
+    """The space of a constant in [0, 1], shape (1,), or of the joint action, see `encode`."""
     if not memory:
         return Box(0.0, 1.0, (1,), np.float32)
     # A one-hot part lies in [0, 1], a scaled Box part in [-1, 1].

@@ -26,6 +26,10 @@ MAX_LOG_STD = 2.0
 """A wider Gaussian, squashed, has nearly all of its mass at the two bounds."""
 
 
+_LEAST_STD = math.exp(-20.0)
+"""Below it a standard deviation's logarithm is not penalised any further."""
+
+
 class ComponentDistribution(Protocol):
     """A distribution of one kind of component; the last axis of its tensors is the component's."""
 
@@ -100,6 +104,11 @@ class Gaussian:
     def entropy(self) -> Tensor:
         """0.5 log(2 pi e std^2), summed over dimensions: (...)."""
         return total(self.std.log() + 0.5 * math.log(2.0 * math.pi * math.e))
+
+    def half_squares(self) -> Tensor:
+        """Half the squares of mean and logarithm of the standard deviation, added: (..., size)."""
+        log_std = (self.std - MIN_STD).clamp_min(_LEAST_STD).log()
+        return 0.5 * (self.mean.square() + log_std.square())
 
     def exact_kl_divergence(self, other: Self) -> Tensor:
         """Of two Gaussians; squashing both alike changes nothing: (...)."""
@@ -308,6 +317,14 @@ class ProductDistribution:
     def entropy(self) -> Tensor:
         """Entropy of each component, in nats, (..., components); without the uniform mixture."""
         return join([part.entropy() for part in self._parts])
+
+    def half_mean_squares(self) -> Tensor:
+        """A penalty on Gaussian components: the mean over all of their dimensions, (...).
+
+        Half of the squares of latent means and of the logarithms of standard deviations.
+        """
+        gaussians = [part for part in self._parts if isinstance(part, Gaussian)]
+        return join([part.half_squares().flatten(-2) for part in gaussians]).mean(-1)
 
     def exact_kl_divergence(self, other: ProductDistribution) -> Tensor:
         """KL(self || other) of each component, without the uniform mixtures, (..., components).

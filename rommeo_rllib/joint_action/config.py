@@ -124,6 +124,7 @@ class JointActionConfig(StrictConfig):
         store_buffer_in_checkpoints: Annotated[bool, FLAG] = True,
         replicas: Annotated[int, count(most=MOST_COPIES)] = 1,
         fast_sampling: Annotated[bool, FLAG] = True,
+        average_metrics: Annotated[bool, FLAG] = False,
         opponent_groups: Annotated[OpponentGroups | None, _groups] = None,
         max_sampling_lag: Annotated[int, count(least=0)] = 0,
         # Longer than any step takes, shorter than a night.
@@ -169,6 +170,10 @@ class JointActionConfig(StrictConfig):
                 configuration has no callbacks and connectors of its own. Joint steps are the same,
                 but for rounding: a product of matrices may round otherwise for another number of
                 rows.
+            average_metrics: whether what learners report beside the losses (entropies, means of
+                policies and opponent models) is the mean over all updates since the last report,
+                each measured before its gradient step, instead of the latest update's. It costs
+                another pass through the networks an update.
             opponent_groups: for some agents, whom each of them models, for example
                 {"agent_0": ["agent_1"], "agent_1": ["agent_0"]}; all other agents are then part of
                 the world to it. An agent that is not named models everybody else.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,12 @@ def _num_rows(columns: Mapping[str, Any]) -> int:
     return len(next(iter(columns.values()), ()))
 
 
+def _means(several: Sequence[Mapping[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """The mean of each number that the latest names."""
+    for name in several[-1] if several else ():
+        yield name, torch.stack([values[name] for values in several]).mean(0)
+
+
 class JointActionLearner(GroupedLearner):
     """Owns the optimizer, target networks and the clock; a subclass supplies losses."""
 
@@ -70,7 +76,10 @@ class JointActionLearner(GroupedLearner):
         }
 
     def policy_metrics(self, update: Update) -> Metrics:
-        """What is worth reporting beside the losses; called for a report's last batch only."""
+        """What is worth reporting beside the losses.
+
+        Called for a report's last batch only or, with `average_metrics`, for each.
+        """
         return {}
 
     def target_networks(self, policy: JointActionPolicy) -> list[tuple[nn.Module, nn.Module]]:
@@ -84,7 +93,9 @@ class JointActionLearner(GroupedLearner):
 
     def build(self) -> None:
         """Builds what :class:`GroupedLearner` does."""
+        # By a group's first policy: what has not been reported yet.
         self._pending_losses: dict[str, list[Losses]] = defaultdict(list)
+        self._pending_metrics: dict[str, list[Metrics]] = defaultdict(list)
         self._steps_since_report: dict[str, int] = defaultdict(int)
         # Of the latest update: the groups with a batch here, and all that were trained.
         self._last_updates: list[tuple[PolicyGroup, Update]] = []
@@ -201,6 +212,10 @@ class JointActionLearner(GroupedLearner):
             self._pending_losses[group.ids[0]].append(
                 {name: loss.detach() for name, loss in losses.items()}
             )
+            if self.config.average_metrics:
+                with torch.no_grad():
+                    measured = self.policy_metrics(update)
+                self._pending_metrics[group.ids[0]].append(measured)
             rows = next(iter(update.columns.values())).shape[int(group.stacked)]
             for module_id in group.ids:
                 if module_id in batches:
@@ -330,14 +345,13 @@ class JointActionLearner(GroupedLearner):
             ValueError: if a loss is not finite; it names policy, loss and env step.
         """
         for group, update in self._last_updates:
-            pending = self._pending_losses.pop(group.ids[0], [])
-            for name in pending[-1] if pending else ():
-                mean = torch.stack([losses[name] for losses in pending]).mean(0)
+            for name, mean in _means(self._pending_losses.pop(group.ids[0], [])):
                 self._log(group, name, mean)
                 self._check_finite(group, name, mean, update.env_steps)
             with torch.no_grad():
-                for name, value in self.policy_metrics(update).items():
-                    self._log(group, name, value)
+                measured = self._pending_metrics.pop(group.ids[0], [])
+                for name, mean in _means(measured or [self.policy_metrics(update)]):
+                    self._log(group, name, mean)
         self._log_replicas()
         steps_by_policy: dict[str, int] = defaultdict(int)
         for module_id, steps in self._steps_since_report.items():
@@ -349,6 +363,7 @@ class JointActionLearner(GroupedLearner):
                     (key, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum"
                 )
         self._pending_losses.clear()
+        self._pending_metrics.clear()
         self._steps_since_report.clear()
         return self.metrics.reduce()
 

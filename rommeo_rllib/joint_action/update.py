@@ -25,6 +25,7 @@ POLICY_LOSS = "policy_loss"
 OPPONENT_MODEL_LOSS = "opponent_model_loss"
 OPPONENT_MODEL_MEAN = "opponent_model_mean"
 POLICY_MEAN = "policy_mean"
+MARGINAL_POLICY_MEAN = "marginal_policy_mean"
 POLICY_ENTROPY = "policy_entropy"
 ALPHA = "alpha"
 

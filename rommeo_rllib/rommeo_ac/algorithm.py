@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
 
-from rommeo_rllib.checks import FRACTION, count, one_of
+from rommeo_rllib.checks import FLAG, FRACTION, NOT_NEGATIVE, check, count, one_of
 from rommeo_rllib.joint_action.algorithm import JointActionAlgorithm
 from rommeo_rllib.joint_action.settings.options import (
     PER_POLICY,
@@ -56,6 +56,9 @@ class ROMMEOACConfig(StochasticConfig):
         prior_window: Annotated[int | None, count().or_none()] = None,
         prior_uniform_weight: Annotated[float, FRACTION, PER_POLICY] = 0.05,
         uniform_opponent_fraction: Annotated[float, FRACTION, PER_POLICY] = 0.3,
+        gaussian_l2: Annotated[float, NOT_NEGATIVE, PER_POLICY] = 0.0,
+        prior_gaussian_l2: Annotated[float, NOT_NEGATIVE, PER_POLICY] = 0.0,
+        pad_prior_window: Annotated[bool, FLAG, PER_POLICY] = False,
         opponent_model: Annotated[str, one_of(OPPONENT_MODELS), PER_POLICY] = REPARAMETERISED,
         **kwargs: Any,
     ) -> Self:
@@ -72,6 +75,13 @@ class ROMMEOACConfig(StochasticConfig):
                 opponent model back, so that it may consider what was not seen for long.
             uniform_opponent_fraction: share of uniformly random opponents' actions among those
                 that the policy learns to answer.
+            gaussian_l2: weight of a penalty on policy and opponent model, of continuous actions:
+                half the mean squares of their latent means and of the logarithms of their standard
+                deviations.
+            prior_gaussian_l2: the same for the opponent prior.
+            pad_prior_window: whether, until `prior_window` env steps have been sampled, the missing
+                ones count as observations and actions of 0 (the middle of the range): what the
+                paper's authors' program does.
             opponent_model: "reparameterised" fits policy and opponent model by the gradients of
                 Eq. 18 and 19; "importance_sampling" fits both to sampled actions, weighted by
                 Eq. 10 and 11, which finds the better one of several modes but costs a multiple and
@@ -87,19 +97,30 @@ class ROMMEOACConfig(StochasticConfig):
         """The settings of the paper's authors for Max of Two Quadratics, from their program.
 
         Their program ends the game after each play, with a discount of 0.95: which is what gamma 0
-        says. Left out is their penalty on means and logarithms of standard deviations (1e-3).
+        says. In it agents observe 0, which is up to the game (`constant_observation`): with biases
+        that begin at 0 as well, nothing but the last layer's biases of opponent model and prior
+        ever changes.
         """
-        # alpha = 0.1 + 500 exp(-0.1 max(play - 10, 0)), exact at each play.
-        alpha = [[t, 0.1 + 500.0 * math.exp(-0.1 * max(t - 10, 0))] for t in range(301)]
+        # alpha = 0.1 + 500 exp(-0.1 max(play - 10, 0)), exact at each play. Their first play is
+        # number 0, and the clock has counted a play when it is learned from.
+        alpha = [[t, 0.1 + 500.0 * math.exp(-0.1 * max(t - 11, 0))] for t in range(302)]
+        initializers = {
+            f"{layers}_{part}_initializer": draw
+            for layers in ("fcnet", "head_fcnet")
+            for part, draw in (("kernel", "xavier_uniform_"), ("bias", "zeros_"))
+        }
         return self.training(
-            alpha=[*alpha, [302, 0.1]],
+            alpha=[*alpha, [303, 0.1]],
             kl_coeff=1.0,
             gamma=0.0,
             tau=0.01,
             train_batch_size_per_learner=512,
             updates_per_env_step=1.0,
-            num_steps_sampled_before_learning_starts=10,
+            num_steps_sampled_before_learning_starts=11,
             prior_window=512,
+            pad_prior_window=True,
+            gaussian_l2=0.001,
+            prior_gaussian_l2=1.0,
             prior_uniform_weight=0.0,
             uniform_opponent_fraction=0.0,
             q_layer_norm=False,
@@ -107,11 +128,13 @@ class ROMMEOACConfig(StochasticConfig):
             policy_lr=0.01,
             opponent_model_lr=0.01,
             opponent_prior_lr=0.01,
-        ).rl_module(model_config={"fcnet_hiddens": [100, 100]})
+        ).rl_module(model_config={"fcnet_hiddens": [100, 100], **initializers})
 
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()
+        has_window = self.prior_window is not None or not self.pad_prior_window
+        check("pad_prior_window", self.pad_prior_window, has_window, "False without `prior_window`")
         if self.opponent_model == IMPORTANCE_SAMPLING:
             # Eq. 11 divides by it.
             make_schedule(self.kl_coeff, "kl_coeff")

@@ -13,6 +13,7 @@ from ray.rllib.core.columns import Columns
 from torch import Tensor
 
 from rommeo_rllib import objective
+from rommeo_rllib.checks import check
 from rommeo_rllib.components import broad_latent, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.modules.gradients import scale_gradient
@@ -28,6 +29,7 @@ from rommeo_rllib.joint_action.stochastic import (
 )
 from rommeo_rllib.joint_action.update import (
     ALPHA,
+    MARGINAL_POLICY_MEAN,
     OPPONENT_MODEL_LOSS,
     OPPONENT_MODEL_MEAN,
     POLICY_ENTROPY,
@@ -61,6 +63,7 @@ class ROMMEOACLearner(StochasticLearner):
     ) -> dict[str, TrainedParameters]:
         """The four networks, each with a learning rate of its own, and alpha if it is learned."""
         policy = cast(ROMMEOPolicy, policy)
+        refuse_penalties_of_choices(policy, config)
         trained = super().trained_parameters(policy, config)
         if policy.LEARNS_OPPONENT_MODEL:
             trained |= opponent_model_parameters(policy, config)
@@ -76,6 +79,21 @@ class ROMMEOACLearner(StochasticLearner):
     def policy_metrics(self, update: Update) -> Metrics:
         """Alpha, entropy, divergence, means and likelihoods."""
         return _ROMMEOUpdate(update).metrics()
+
+
+def refuse_penalties_of_choices(policy: ROMMEOPolicy, config: AlgorithmConfig) -> None:
+    """Raises a ValueError if Gaussians are to be penalised, and there are none."""
+    for name, components in (
+        ("gaussian_l2", (policy.own_components, policy.opponent_components)),
+        ("prior_gaussian_l2", (policy.opponent_components,)),
+    ):
+        is_in_vain = any(all(one.kind == "discrete" for one in parts) for parts in components)
+        check(
+            name,
+            getattr(config, name),
+            not (getattr(config, name) and is_in_vain),
+            "0 where an agent's or its opponents' actions are all discrete",
+        )
 
 
 @dataclass(frozen=True)
@@ -168,7 +186,24 @@ class _ROMMEOUpdate:
         }
         if self.policy.LEARNS_OPPONENT_MODEL:
             losses[OPPONENT_MODEL_LOSS] = opponent_model_loss
+        for name, penalty in self._penalties().items():
+            losses[name] = losses[name] + penalty
         return losses | alpha_loss(self.update, entropy)
+
+    def _penalties(self) -> Losses:
+        """What `gaussian_l2` and `prior_gaussian_l2` add to the losses of that name."""
+        penalties, weight = {}, self.config.gaussian_l2
+        if weight:
+            opponent_model = self.opponent_model
+            latent = opponent_model.rsample(self.rng).detach()
+            conditional, _, _ = self._conditional(self.present, latent)
+            penalties[POLICY_LOSS] = weight * conditional.half_mean_squares().mean(-1)
+            if self.policy.LEARNS_OPPONENT_MODEL:
+                squares = opponent_model.half_mean_squares()
+                penalties[OPPONENT_MODEL_LOSS] = weight * squares.mean(-1)
+        if weight := self.config.prior_gaussian_l2:
+            penalties[PRIOR_LOSS] = weight * self.fitted_prior.half_mean_squares().mean(-1)
+        return penalties
 
     @cached_property
     def opponent_model(self) -> ProductDistribution:
@@ -200,7 +235,7 @@ class _ROMMEOUpdate:
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), mask),
             LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), mask),
         }
-        return metrics | self._of_marginal() | self._means(opponent_model)
+        return metrics | self._of_marginal() | self._means(opponent_model, proposal)
 
     def _of_marginal(self) -> Metrics:
         """The marginal policy's entropy, and its likelihood of own real actions, if it is known."""
@@ -213,8 +248,14 @@ class _ROMMEOUpdate:
             metrics[MARGINAL_ENTROPY] = marginal.entropy().mean((-2, -1))
         return metrics
 
-    def _means(self, opponent_model: ProductDistribution) -> Metrics:
-        """Where opponent model and policy point to, for each continuous dimension."""
+    def _means(self, opponent_model: ProductDistribution, proposal: _Proposal) -> Metrics:
+        """Where opponent model and policy point to, for each continuous dimension.
+
+        Of the policy there are two: its answer to the mode of the opponent model, which is what it
+        does greedily, and the mean of its answers to what the opponent model proposes, the mean of
+        the marginal policy (Algorithm 1). The first jumps as soon as the answers to the optimum are
+        learned, the second moves with the opponent model.
+        """
         policy = self.policy
         opponents = squash(policy.opponent_components, opponent_model.mode())
         named = {OPPONENT_MODEL_MEAN: policy.opponents.to_env_units(opponents)}
@@ -222,6 +263,11 @@ class _ROMMEOUpdate:
             own = policy.policy(self.observations, opponents).mode()
             own = squash(policy.own_components, own)
             named[POLICY_MEAN] = to_env_units(policy.action_space, own)
+            answers, _, _ = self._conditional(self.present, proposal.latent)
+            own = squash(policy.own_components, answers.mode())
+            if proposal.weights is not None:
+                own = (proposal.weights.unsqueeze(-1) * own).sum(-2)
+            named[MARGINAL_POLICY_MEAN] = to_env_units(policy.action_space, own)
         means: Metrics = {}
         for name, actions in named.items():
             means |= mean_per_dimension(name, actions)
@@ -335,6 +381,15 @@ class _ROMMEOUpdate:
         Returns:
             (B,) or (B, N) both.
         """
+        conditional, seen_by_q, opponents = self._conditional(state, opponents_latent)
+        return soft_value(
+            self.update, conditional, seen_by_q, opponents, self.alpha, target=state.is_next
+        )
+
+    def _conditional(
+        self, state: _State, opponents_latent: Tensor
+    ) -> tuple[ProductDistribution, Tensor, Tensor]:
+        """The policy given opponents' actions, what Q sees of the state, and these actions."""
         policy, mask = self.policy, state.action_mask
         observations, seen_by_q = state.observations, state.critic_observations
         if opponents_latent.ndim > observations.ndim:
@@ -343,10 +398,7 @@ class _ROMMEOUpdate:
             observations = observations.unsqueeze(-2).expand(*rows, -1)
             seen_by_q = seen_by_q.unsqueeze(-2).expand(*rows, -1)
         opponents = squash(policy.opponent_components, opponents_latent) * mask
-        conditional = policy.policy(observations, opponents)
-        return soft_value(
-            self.update, conditional, seen_by_q, opponents, self.alpha, target=state.is_next
-        )
+        return policy.policy(observations, opponents), seen_by_q, opponents
 
     def _kl(
         self,
@@ -369,7 +421,13 @@ class _ROMMEOUpdate:
             prior = _given(observations, policy.opponent_prior)
         latent = unsquash(policy.opponent_components, batch[prefix + OPPONENT_ACTIONS])
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
-        return objective.prior_loss(total(prior.log_prob(latent) * mask)).mean(-1)
+        loss = objective.prior_loss(total(prior.log_prob(latent) * mask)).mean(-1)
+        if self.config.pad_prior_window:
+            missing = max(0.0, 1.0 - self.update.env_steps / self.config.prior_window)
+            nothing = policy.opponent_prior(torch.zeros_like(self.observations[..., :1, :]))
+            at_zero = total(nothing.log_prob(torch.zeros_like(latent[..., :1, :])))
+            loss = (1.0 - missing) * loss + missing * objective.prior_loss(at_zero).mean(-1)
+        return loss
 
 
 def _given(

@@ -7,9 +7,10 @@ policies at once, its inputs having the same leading axis (see `joint_action.sta
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +73,64 @@ class Dense(nn.Module):
         if self.weight.ndim == 2:
             return torch.addmm(self.bias, inputs, self.weight)
         return torch.baddbmm(self.bias, inputs, self.weight)
+
+
+INITIALIZERS = tuple(
+    f"{layers}_{part}_initializer"
+    for layers in ("fcnet", "head_fcnet")
+    for part in ("kernel", "bias")
+)
+"""Keys of the model config that name how first weights are drawn: of hidden layers, then of the
+layer that puts out. Each may be followed by "_kwargs"."""
+
+
+def initializer_of(model_config: Mapping[str, Any], key: str) -> Callable[[Tensor], Any] | None:
+    """What draws first weights in place, by a function of `torch.nn.init` or its name, or None.
+
+    Args:
+        model_config: names it, and its keyword arguments.
+        key: one of `INITIALIZERS`.
+
+    Raises:
+        ValueError: if there is no such function, or it does not take those arguments.
+    """
+    name, kwargs = model_config.get(key), model_config.get(f"{key}_kwargs")
+    if name is None:
+        if kwargs:
+            raise ValueError(f"`{key}_kwargs` is {shown(kwargs)}; allowed with `{key}` only.")
+        return None
+    found = getattr(nn.init, name.lower(), None) if isinstance(name, str) else name
+    if not callable(found) or (isinstance(name, str) and not name.endswith("_")):
+        raise ValueError(
+            f"`{key}` is {shown(name)}; allowed: a function of torch.nn.init that works in place, "
+            'or its name, such as "xavier_uniform_".'
+        )
+    draw = partial(found, **(kwargs or {}))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            draw(torch.empty((2, 2) if "kernel" in key else 2))
+    except Exception as error:
+        raise ValueError(
+            f"`{key}` is {shown(name)} with {shown(kwargs or {})}, which fails: {error}."
+        ) from error
+    return draw
+
+
+def initialise(network: Network, model_config: Mapping[str, Any]) -> None:
+    """Draws the first weights anew where `model_config` says how."""
+    *hidden, last = [layer for layer in network if isinstance(layer, Dense)]
+    for key in INITIALIZERS:
+        draw = initializer_of(model_config, key)
+        if draw is None:
+            continue
+        for layer in [last] if key.startswith("head") else hidden:
+            # The functions expect torch's own form: outputs first, and biases of one axis.
+            if "kernel" in key:
+                drawn = torch.empty(layer.weight.shape[::-1])
+                draw(drawn)
+                layer.weight.data.copy_(drawn.mT)
+            else:
+                draw(layer.bias.data[0])
 
 
 class LayerNorm(nn.Module):

@@ -16,7 +16,7 @@ from rommeo_rllib.components import action_size, broad_latent, squash
 from rommeo_rllib.joint_action.modules.action_distribution import DeterministicActions
 from rommeo_rllib.joint_action.modules.gradients import evaluated
 from rommeo_rllib.joint_action.modules.image_encoder import ImageEncoder, has_images
-from rommeo_rllib.joint_action.modules.networks import Network, mlp
+from rommeo_rllib.joint_action.modules.networks import Network, initialise, mlp
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.encoding import (
     action_components,
@@ -108,14 +108,16 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
         return None
 
     def build_network(self, inputs: int, outputs: int, *, layer_norm: bool = False) -> Network:
-        """A network as `model_config` describes it (`fcnet_hiddens`, `fcnet_activation`)."""
-        return mlp(
+        """A network as `model_config` describes it (`fcnet_hiddens`, `fcnet_activation`, ...)."""
+        network = mlp(
             inputs,
             self.model_config["fcnet_hiddens"],
             outputs,
             self.model_config["fcnet_activation"],
             layer_norm=layer_norm,
         )
+        initialise(network, self.model_config)
+        return network
 
     def encode(self, observations: Any) -> Tensor:
         """Observations as the networks see them, (B, observation size).

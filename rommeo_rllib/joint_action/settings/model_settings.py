@@ -13,26 +13,32 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.joint_action.modules.image_encoder import has_images
-from rommeo_rllib.joint_action.modules.networks import activation_named
+from rommeo_rllib.joint_action.modules.networks import (
+    INITIALIZERS,
+    activation_named,
+    initializer_of,
+)
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.naming import shown, unknown_key_message
 from rommeo_rllib.rllib_boundary import configs
 
 _DEFAULTS: Mapping[str, Any] = asdict(DefaultModelConfig())
 
-_EFFECTIVE = {"fcnet_activation", "fcnet_hiddens"}
+_EFFECTIVE = {
+    "fcnet_activation",
+    "fcnet_hiddens",
+    *INITIALIZERS,
+    *(f"{key}_kwargs" for key in INITIALIZERS),
+}
 
 CONVOLUTIONS = frozenset(
     field.name for field in fields(DefaultModelConfig) if "conv_" in field.name
 )
 """Keys that concern images."""
 
-_WEIGHTS = "weights use torch's initialisation: leave it out, or give your own module class."
 _MEMORY = "the replay holds single steps; rommeo_rllib.frame_stacking.StackFrames gives a memory."
 
 _INSTEAD = {
-    "fcnet_bias": _WEIGHTS,
-    "fcnet_kernel": _WEIGHTS,
     "fcnet_use_layernorm": "only the Q-network has such layers: give `q_layer_norm`.",
     "head_fcnet": "networks are built from `fcnet_hiddens` and `fcnet_activation` only.",
     "lstm": _MEMORY,
@@ -78,6 +84,8 @@ def check_values(config: Any) -> None:
             check("fcnet_hiddens", hiddens, is_right, "a list of integers above 0")
         if "fcnet_activation" in given:
             activation_named(given["fcnet_activation"])
+        for key in INITIALIZERS:
+            initializer_of(given, key)
 
 
 def refuse_convolutions_without_images(
