@@ -30,12 +30,16 @@ from rommeo_rllib.reporting.figure_2 import OURS, THRESHOLD, Runs
 ALGORITHMS = tuple(name for name, entry in REGISTRY.items() if entry.in_figure_2)
 GAME = "max_of_two_quadratics"
 
+SETTINGS = {"tuned": "", "paper": "_paper"}
+"""What the name of a configuration ends with."""
+
 
 @dataclass
 class Figure2:
     """Reproduce Figure 2: learning path, returns, opponent models, in pictures and JSON.
 
-    Every algorithm trains with its tuned configuration. Called again with the same options it goes
+    Every algorithm trains with its tuned configuration or, with `--settings paper`, with what the
+    paper's authors' program says. Called again with the same options it goes
     on where it was stopped: trials that have ended are kept.
     """
 
@@ -45,8 +49,11 @@ class Figure2:
     surface: str = "paper"
     """Which reward surface: paper (as printed) or authors (as in their program)."""
 
-    algorithms: tuple[str, ...] = ALGORITHMS
-    """Which algorithms."""
+    settings: str = "tuned"
+    """Whose settings: tuned (this package's) or paper (those of the authors' program)."""
+
+    algorithms: tuple[str, ...] = ()
+    """Which algorithms; all that have such settings unless given."""
 
     episodes: int = 60
     """Number of episodes of 25 plays that each seed trains."""
@@ -66,7 +73,8 @@ class Figure2:
             runs, results = {}, []
             for name in self.algorithms:
                 console.print(f"{name}, {self.surface} surface ...")
-                grid = self._train(name, out / "trials" / self.surface, console)
+                folder = f"{self.surface}{SETTINGS[self.settings]}"
+                grid = self._train(name, out / "trials" / folder, console)
                 results.append(grid)
                 runs[name] = seed_runs(grid)
         self._report({name: found for name, found in runs.items() if found}, out, console)
@@ -78,17 +86,22 @@ class Figure2:
         options.require_counts(self, "episodes")
         options.require_seed(self.seed, self.seeds)
         options.require_names("--surface", [self.surface], SURFACES)
+        options.require_names("--settings", [self.settings], SETTINGS)
         options.require_writable_folder("--out", self.out)
-        options.require_names("--algorithms", self.algorithms, ALGORITHMS)
+        possible = algorithms_with(self.settings)
+        self.algorithms = self.algorithms or possible
+        options.require_names("--algorithms", self.algorithms, possible)
 
     def _train(self, name: str, folder: Path, console: Console) -> Results:
         """All seeds of one algorithm, or those that are still missing."""
-        configuration = configurations.load(configuration_name(name))
+        configuration = configurations.load(configuration_name(name, self.settings))
         config = configuration.config
         config.env_config = {**config.env_config, "surface": self.surface}
         # Greedy actions are reported by the learners; an evaluation would tell the same.
         config.evaluation(evaluation_interval=None)
         config.min_sample_timesteps_per_iteration = plays_per_episode(config)
+        # Policies and opponent models are compared play by play.
+        config.average_metrics = name == OURS
         stop = {ENV_STEPS: self.episodes * plays_per_episode(config)}
         replicas = replicas_to_use(config, self.seeds)
         experiment = Experiment(
@@ -107,7 +120,7 @@ class Figure2:
         return run_trials(experiment, console, resume=True)
 
     def _report(self, runs: dict[str, Runs], out: Path, console: Console) -> None:
-        config = configurations.load(configuration_name(OURS)).config
+        config = configurations.load(configuration_name(OURS, self.settings)).config
         config.env_config = {**config.env_config, "surface": self.surface}
         plays = plays_per_episode(config)
         in_episodes = {
@@ -116,11 +129,12 @@ class Figure2:
         }
         report = {
             "surface": self.surface,
+            "settings": self.settings,
             "episodes": self.episodes,
             "plays_per_episode": plays,
             **figure_2.table(in_episodes),
             "command": f"rommeo reproduce figure-2 --seeds {self.seeds} --surface {self.surface} "
-            f"--episodes {self.episodes} --seed {self.seed} "
+            f"--settings {self.settings} --episodes {self.episodes} --seed {self.seed} "
             f"--algorithms {' '.join(self.algorithms)}",
             "versions": {
                 "rommeo_rllib": rommeo_rllib.__version__,
@@ -130,7 +144,8 @@ class Figure2:
         pictures = figure_2.draw(in_episodes, config, self.surface, out)
         file = out / "figure-2.json"
         file.write_text(json.dumps(report, indent=1) + "\n")
-        table = Table(title=f"{self.seeds} seeds, {self.surface} surface [95 % intervals]")
+        title = f"{self.seeds} seeds, {self.surface} surface, {self.settings} settings"
+        table = Table(title=f"{title} [95 % intervals]")
         for heading in ("algorithm", "global optimum", "local optimum", "return", "above 9 from"):
             table.add_column(heading)
         for name, entry in report["algorithms"].items():
@@ -140,9 +155,15 @@ class Figure2:
             console.print(f"Written: {path}", soft_wrap=True)
 
 
-def configuration_name(algorithm: str) -> str:
-    """The name of an algorithm's tuned configuration."""
-    return f"{GAME}/{algorithm.lower().replace('-', '_')}"
+def configuration_name(algorithm: str, settings: str = "tuned") -> str:
+    """The name of an algorithm's configuration with these `SETTINGS`."""
+    return f"{GAME}/{algorithm.lower().replace('-', '_')}{SETTINGS[settings]}"
+
+
+def algorithms_with(settings: str) -> tuple[str, ...]:
+    """The algorithms that have such a configuration; the ablation has none of the paper's."""
+    known = configurations.names()
+    return tuple(name for name in ALGORITHMS if configuration_name(name, settings) in known)
 
 
 def plays_per_episode(config: Any) -> int:

@@ -173,7 +173,7 @@ class JointActionConfig(StrictConfig):
             average_metrics: whether what learners report beside the losses (entropies, means of
                 policies and opponent models) is the mean over all updates since the last report,
                 each measured before its gradient step, instead of the latest update's. It costs
-                another pass through the networks an update.
+                another pass through the networks an update, which draws random numbers, too.
             opponent_groups: for some agents, whom each of them models, for example
                 {"agent_0": ["agent_1"], "agent_1": ["agent_0"]}; all other agents are then part of
                 the world to it. An agent that is not named models everybody else.

@@ -28,6 +28,16 @@ NEAR = 1.0
 """So near to it, in units of the action, a greedy joint action counts as an optimum's; at the
 global one that is a return above 9."""
 
+POLICY_MEASURES = {
+    "marginal_mean": "marginal_policy_mean_0",
+    "greedy_action": "policy_mean_0",
+}
+"""What of a policy the model of it is compared with.
+
+The paper's figure shows the mean of the policy's answers to what the opponent model samples. The
+greedy action answers the opponent model's mode.
+"""
+
 _PLAYERS = ("player_0", "player_1")
 _LOWEST_DRAWN = -20.0
 
@@ -40,7 +50,9 @@ def table(runs: Mapping[str, Runs]) -> dict[str, Any]:
     """
     report: dict[str, Any] = {"algorithms": {name: entry(found) for name, found in runs.items()}}
     if OURS in runs:
-        report["rho_lead_episodes"] = rho_lead(runs[OURS])
+        report["rho_lead_episodes"] = {
+            name: rho_lead(runs[OURS], metric) for name, metric in POLICY_MEASURES.items()
+        }
     return report
 
 
@@ -80,12 +92,16 @@ def episodes_to_stay_above(run: SeedRun, values: np.ndarray, threshold: float) -
     return float(run.env_steps[int(first)]) if np.isfinite(first) else np.inf
 
 
-def rho_lead(runs: Runs) -> dict[str, Any]:
+def rho_lead(runs: Runs, policy_metric: str) -> dict[str, Any]:
     """By how many episodes the opponent models are ahead of the policies that they are about.
 
     For each seed the mean over agents of: the episode from which the opponent's policy stays within
     1 of the global optimum, less the episode from which the model of it does; over those seeds
-    where both do.
+    where both do. Both are means over an episode's plays, if the learner averages its metrics.
+
+    Args:
+        runs: of all seeds.
+        policy_metric: one of `POLICY_MEASURES`.
     """
     near = OPTIMA["global_optimum"] - NEAR
     leads = []
@@ -94,7 +110,7 @@ def rho_lead(runs: Runs) -> dict[str, Any]:
             [episodes_to_stay_above(run, _reports(run, player, metric), near) for player in players]
             for players, metric in (
                 (_PLAYERS, "opponent_model_mean_0"),
-                (_PLAYERS[::-1], "policy_mean_0"),
+                (_PLAYERS[::-1], policy_metric),
             )
         )
         if np.isfinite([models, policies]).all():

@@ -20,6 +20,8 @@ from rommeo_rllib.reporting.statistics import Interval, bootstrap_mean
 _KL = "opponent_model_kl"
 _MODEL, _PRIOR = "opponent_model_log_likelihood", "opponent_prior_log_likelihood"
 _MODEL_MEAN, _POLICY_MEAN = "opponent_model_mean_0", "policy_mean_0"
+# Of a policy that answers an opponent model: the mean over what that samples.
+_MARGINAL_MEAN = f"marginal_{_POLICY_MEAN}"
 # A mean has settled once it stays within this share of the way that it has gone.
 _SETTLED = 0.1
 
@@ -76,10 +78,14 @@ def _means(groups: Sequence[Group], name: str) -> Html:
     lines: list[Line] = []
     for place, (policy, modeller) in enumerate(dict.fromkeys(pairs)):
         for label, key, is_second in (
-            (f"policy of {policy}", f"{policy}/{_POLICY_MEAN}", False),
-            (f"{modeller}'s model of {policy}", f"{modeller}/{_MODEL_MEAN}", True),
+            (f"policy of {policy}", functools.partial(_policy_mean, policy), False),
+            (
+                f"{modeller}'s model of {policy}",
+                functools.partial(_metric, f"{modeller}/{_MODEL_MEAN}"),
+                True,
+            ),
         ):
-            line = line_of(groups[0], place, functools.partial(_metric, key))
+            line = line_of(groups[0], place, key)
             lines += [replace(line, name=label, is_second=is_second)] if line else []
     if not lines:
         return Html("")
@@ -90,6 +96,11 @@ def _means(groups: Sequence[Group], name: str) -> Html:
 
 def _metric(key: str, run: SeedRun) -> np.ndarray | None:
     return run.metrics.get(key)
+
+
+def _policy_mean(policy: str, run: SeedRun) -> np.ndarray:
+    marginal = run.metrics.get(f"{policy}/{_MARGINAL_MEAN}")
+    return run.metrics[f"{policy}/{_POLICY_MEAN}"] if marginal is None else marginal
 
 
 def _leads(groups: Sequence[Group]) -> Html:
@@ -123,7 +134,7 @@ def lead(run: SeedRun) -> float:
     """
     leads = []
     for policy, modeller in _pairs([run]):
-        own = run.metrics[f"{policy}/{_POLICY_MEAN}"]
+        own = _policy_mean(policy, run)
         expected = run.metrics[f"{modeller}/{_MODEL_MEAN}"]
         known = own[np.isfinite(own)]
         if not len(known) or np.ptp(known) == 0.0:

@@ -15,6 +15,7 @@ from rommeo_rllib.reporting.figures import Curves, plot_curves, plot_learning_pa
 from rommeo_rllib.reporting.page_figures import Surface
 
 _X_LABEL = "env steps"
+_MARGINAL = "marginal_policy_mean_"
 
 
 def write_pictures(runs: list[SeedRun], config: Any, name: str, folder: Path) -> list[Path]:
@@ -37,11 +38,15 @@ def _returns(runs: list[SeedRun], name: str) -> Figure:
 
 
 def means(runs: list[SeedRun], name: str, x_label: str = _X_LABEL) -> Figure | None:
-    """Means of policy and opponent model, where actions are continuous (Fig. 2c)."""
+    """Means of policy and opponent model, where actions are continuous (Fig. 2c).
+
+    Of a policy that answers an opponent model it is the mean over what that samples.
+    """
     named = {}
+    is_conditional = bool(runs[0].metrics_named(_MARGINAL))
     for metric, label, dashed in (
         ("opponent_model_mean_", "opponent model of {}", False),
-        ("policy_mean_", "policy of {}", True),
+        (_MARGINAL if is_conditional else "policy_mean_", "policy of {}", True),
     ):
         per_run = [run.metrics_named(metric) for run in runs]
         for column in per_run[0]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from typing_extensions import Self
@@ -42,6 +43,15 @@ class ROMMEOACConfig(StochasticConfig):
 
     POLICY_CLASS = ROMMEOPolicy
     LEARNER_CLASS = ROMMEOACLearner
+
+    PAPER_NETWORKS: ClassVar[Mapping[str, Any]] = {
+        "fcnet_hiddens": [100, 100],
+        "fcnet_kernel_initializer": "xavier_uniform_",
+        "fcnet_bias_initializer": "zeros_",
+        "head_fcnet_kernel_initializer": "xavier_uniform_",
+        "head_fcnet_bias_initializer": "zeros_",
+    }
+    """The model config of all networks in the program of the paper's authors."""
 
     def __init__(self, algo_class: type | None = None):
         super().__init__(algo_class=algo_class or ROMMEOAC)
@@ -104,11 +114,6 @@ class ROMMEOACConfig(StochasticConfig):
         # alpha = 0.1 + 500 exp(-0.1 max(play - 10, 0)), exact at each play. Their first play is
         # number 0, and the clock has counted a play when it is learned from.
         alpha = [[t, 0.1 + 500.0 * math.exp(-0.1 * max(t - 11, 0))] for t in range(302)]
-        initializers = {
-            f"{layers}_{part}_initializer": draw
-            for layers in ("fcnet", "head_fcnet")
-            for part, draw in (("kernel", "xavier_uniform_"), ("bias", "zeros_"))
-        }
         return self.training(
             alpha=[*alpha, [303, 0.1]],
             kl_coeff=1.0,
@@ -128,7 +133,7 @@ class ROMMEOACConfig(StochasticConfig):
             policy_lr=0.01,
             opponent_model_lr=0.01,
             opponent_prior_lr=0.01,
-        ).rl_module(model_config={"fcnet_hiddens": [100, 100], **initializers})
+        ).rl_module(model_config=self.PAPER_NETWORKS)
 
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""

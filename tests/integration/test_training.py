@@ -34,7 +34,7 @@ METRICS = [
     "opponent_model_log_likelihood",
     "opponent_prior_log_likelihood",
 ]
-MEANS = ["policy_mean_0", "opponent_model_mean_0"]
+MEANS = ["policy_mean_0", "marginal_policy_mean_0", "opponent_model_mean_0"]
 
 
 def train(config: ROMMEOACConfig, iterations: int = 1) -> dict:
@@ -111,6 +111,17 @@ def test_remote_learners_train(num_learners):
 def test_updates_per_env_step(rate, count):
     # The first updates are due at the env step that ends the warm-up.
     assert updates(train(game_config(updates_per_env_step=rate))) == count
+
+
+def test_metrics_may_be_averaged_over_all_updates_of_an_iteration():
+    """Alpha, which falls from update to update, tells which updates count."""
+    alpha = {"initial": 10.0, "final": 1.0, "decay_steps": STEPS}
+    last = train(game_config(alpha=alpha))["learners"]["player_0"]
+    config = game_config(alpha=alpha, average_metrics=True)
+    averaged = train(config)["learners"]["player_0"]
+    falling = [10.0 - 9.0 * step / STEPS for step in range(WARM_UP, STEPS + 1)]
+    assert last["alpha"] == pytest.approx(falling[-1])
+    assert averaged["alpha"] == pytest.approx(np.mean(falling))
 
 
 def test_a_fraction_of_an_update_is_carried_over():

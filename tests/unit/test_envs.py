@@ -626,3 +626,21 @@ def test_two_hills_noise_is_seeded_with_the_game() -> None:
 def test_two_hills_refuses_what_makes_no_game(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         TwoHills(**settings)
+
+
+def test_what_agents_observe_without_memory_may_be_another_constant() -> None:
+    game = make("max_of_two_quadratics", constant_observation=0.0)
+    observations, _ = game.reset()
+    assert all(observation.tolist() == [0.0] for observation in observations.values())
+    assert make("max_of_two_quadratics").reset()[0]["player_0"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.5, "0", None, float("nan")])
+def test_a_constant_outside_of_the_observation_space_is_refused(bad: Any) -> None:
+    with pytest.raises(ValueError, match=r"`constant_observation` is .* allowed: a number in"):
+        make("max_of_two_quadratics", constant_observation=bad)
+
+
+def test_a_constant_observation_is_refused_with_memory() -> None:
+    with pytest.raises(ValueError, match=r"`constant_observation` is 0.0; allowed: 1.0 with `mem"):
+        make("max_of_two_quadratics", memory=True, constant_observation=0.0)

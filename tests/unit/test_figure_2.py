@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rommeo_rllib.commands.figure_2 import (
     ALGORITHMS,
     Figure2,
+    algorithms_with,
     configuration_name,
 )
 from rommeo_rllib.errors import UsageError
@@ -19,6 +20,8 @@ from rommeo_rllib.experiments.seed_runs import SeedRun
 from rommeo_rllib.reporting import figure_2 as figure_2_report
 
 EPISODES = np.arange(1.0, 7.0)
+GREEDY = "policy_mean_0"
+MARGINAL = (0.0, 0.0, 0.0, 0.0, 4.5, 5.0)
 
 
 def make_run(
@@ -32,6 +35,7 @@ def make_run(
     for player, last in zip(("player_0", "player_1"), end, strict=True):
         metrics[f"{player}/policy_mean_0"] = np.array([*pi[:-1], last])
         metrics[f"{player}/opponent_model_mean_0"] = np.array(rho, float)
+        metrics[f"{player}/marginal_policy_mean_0"] = np.array([*MARGINAL[:-1], last])
     values = np.array(returns, float)
     return SeedRun(0, None, 0, EPISODES, values, np.full(6, np.nan), metrics)
 
@@ -86,16 +90,19 @@ def test_an_entry_tells_median_and_worst_and_says_none_for_never():
 
 
 def test_the_lead_is_the_policys_episode_less_the_models():
-    # The model is there from episode 2 on, the policy from 4 on.
-    lead = figure_2_report.rho_lead([make_run(), make_run()])
-    assert lead == {"mean": 2.0, "low": 2.0, "high": 2.0, "seeds": 2}
+    # The model is there from episode 2 on, the greedy action from 4 on, the mean from 5 on.
+    lead = figure_2_report.table({"ROMMEO-AC": [make_run(), make_run()]})["rho_lead_episodes"]
+    assert lead == {
+        "marginal_mean": {"mean": 3.0, "low": 3.0, "high": 3.0, "seeds": 2},
+        "greedy_action": {"mean": 2.0, "low": 2.0, "high": 2.0, "seeds": 2},
+    }
 
 
 def test_seeds_that_end_elsewhere_say_nothing_about_the_lead():
     astray = make_run(end=(-5.0, -5.0))
-    assert figure_2_report.rho_lead([make_run(), astray])["seeds"] == 1
+    assert figure_2_report.rho_lead([make_run(), astray], GREEDY)["seeds"] == 1
     nobody = {"mean": None, "low": None, "high": None, "seeds": 0}
-    assert figure_2_report.rho_lead([astray]) == nobody
+    assert figure_2_report.rho_lead([astray], GREEDY) == nobody
 
 
 def test_seeds_that_have_not_learned_yet_are_at_no_optimum():
@@ -103,13 +110,13 @@ def test_seeds_that_have_not_learned_yet_are_at_no_optimum():
     run.metrics.clear()
     entry = figure_2_report.entry([run])
     assert entry["global_optimum"]["rate"] == entry["local_optimum"]["rate"] == 0.0
-    assert figure_2_report.rho_lead([run])["seeds"] == 0
+    assert figure_2_report.rho_lead([run], GREEDY)["seeds"] == 0
 
 
 def test_a_table_has_the_lead_only_if_rommeo_ac_is_in_it():
     table = figure_2_report.table({"ROMMEO-AC": [make_run()], "DDPG": [make_run()]})
     assert table["algorithms"].keys() == {"ROMMEO-AC", "DDPG"}
-    assert table["rho_lead_episodes"]["seeds"] == 1
+    assert table["rho_lead_episodes"]["marginal_mean"]["seeds"] == 1
     assert "rho_lead_episodes" not in figure_2_report.table({"DDPG": [make_run()]})
 
 
@@ -125,11 +132,16 @@ def test_pictures_are_drawn_for_what_there_is(monkeypatch, tmp_path):
     assert drawn["figure-2b"].axes[0].get_xlabel() == "episode"
 
 
+@pytest.mark.parametrize("settings", ["tuned", "paper"])
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_each_algorithm_has_a_tuned_configuration(name):
-    configuration = configurations.load(configuration_name(name))
+def test_each_algorithm_has_a_configuration_of_its_own_and_one_of_the_papers(name, settings):
+    if name not in algorithms_with(settings):
+        assert (name, settings) == ("ROMMEO-AC-EMP", "paper")
+        return
+    configuration = configurations.load(configuration_name(name, settings))
     configuration.config.validate()
-    assert configurations.settings_of(configuration.config)["gamma"] == 0.0
+    assert configuration.config.gamma == 0.0
+    assert configuration.config.q_layer_norm == (settings == "tuned")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,8 @@ def test_each_algorithm_has_a_tuned_configuration(name):
         ({"episodes": 0}, "--episodes 0"),
         ({"surface": "papr"}, "Did you mean 'paper'"),
         ({"algorithms": ("DDPGOM",)}, "Did you mean 'DDPG-OM'"),
+        ({"settings": "papr"}, "Did you mean 'paper'"),
+        ({"settings": "paper", "algorithms": ("ROMMEO-AC-EMP",)}, "ROMMEO-AC-EMP"),
     ],
 )
 def test_misuse_is_told_before_anything_starts(options, message):

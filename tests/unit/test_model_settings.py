@@ -18,20 +18,14 @@ from test_config import make_config, spaces_of
 from torch import nn
 
 from rommeo_rllib import ROMMEOPolicy
-from rommeo_rllib.joint_action.modules.networks import mlp
+from rommeo_rllib.joint_action.modules.networks import initialise, mlp
 
 CHANGED = {
-    "fcnet_bias_initializer": "zeros_",
-    "fcnet_bias_initializer_kwargs": {"a": 1},
-    "fcnet_kernel_initializer": nn.init.xavier_uniform_,
-    "fcnet_kernel_initializer_kwargs": {"gain": 0.1},
     "fcnet_use_layernorm": True,
     "free_log_std": True,
     "fusionnet_activation": "relu",
     "fusionnet_hiddens": [8],
-    "head_fcnet_activation": None,
     "head_fcnet_hiddens": [8],
-    "head_fcnet_kernel_initializer": nn.init.orthogonal_,
     "head_fcnet_use_layernorm": True,
     "log_std_clip_param": 2.0,
     "lstm_cell_size": 8,
@@ -39,6 +33,12 @@ CHANGED = {
     "use_lstm": True,
     "vf_share_layers": False,
 }
+COMPANIONS = {
+    "max_seq_len": {"max_seq_len": 5, "use_lstm": True},
+    "head_fcnet_activation": {"head_fcnet_activation": None, "head_fcnet_hiddens": [8]},
+}
+"""Keys that concern nothing alone, beside what they concern."""
+
 WAYS = {
     "dict": lambda given: {"model_config": given},
     "object": lambda given: {"model_config": DefaultModelConfig(**given)},
@@ -69,17 +69,19 @@ def test_each_key_of_rllibs_has_an_effect_or_is_refused():
     effective = {"fcnet_activation", "fcnet_hiddens"}
     for key, default in asdict(DefaultModelConfig()).items():
         config = make_config().rl_module(model_config={key: [9] if default != [9] else [8]})
-        if key in effective or "conv_" in key or key == "max_seq_len":
+        if key in effective or "conv_" in key or "initializer" in key or key in COMPANIONS:
             continue  # Tested below.
         with pytest.raises(ValueError, match=f"`{key}` is"):
             config.validate()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_length_of_sequences_counts_with_an_lstm_only(way):
-    make_config().rl_module(**WAYS[way]({"max_seq_len": 5})).validate()
-    with pytest.raises(ValueError, match=r"`use_lstm` is True, `max_seq_len` is 5 in .*memory"):
-        make_config().rl_module(**WAYS[way]({"use_lstm": True, "max_seq_len": 5})).validate()
+@pytest.mark.parametrize("key", COMPANIONS)
+def test_a_key_that_concerns_nothing_alone_is_refused_with_what_it_concerns_only(way, key):
+    given = COMPANIONS[key]
+    make_config().rl_module(**WAYS[way]({key: given[key]})).validate()
+    with pytest.raises(ValueError, match=rf"`{key}` is {given[key]}.* in .*`model_config`"):
+        make_config().rl_module(**WAYS[way](given)).validate()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -188,3 +190,69 @@ def test_filters_are_refused_where_nobody_observes_an_image(way):
     config.get_multi_rl_module_spec(spaces=seeing(gym.spaces.Dict({"a": IMAGE})))
     with pytest.raises(ValueError, match="gives conv_filters, but no policy observes an image"):
         config.get_multi_rl_module_spec(spaces=seeing(gym.spaces.Box(0.0, 1.0, (8,))))
+
+
+def first_weights(**model_config) -> dict[str, torch.Tensor]:
+    config = make_config().debugging(seed=3).rl_module(model_config=model_config)
+    config.validate()
+    box = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    spec = config.get_multi_rl_module_spec(spaces=spaces_of(player_0=box, player_1=box))
+    return dict(spec.build()["player_0"].named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("key", "concerned"),
+    [
+        ("fcnet_bias_initializer", ["0.bias", "2.bias"]),
+        ("fcnet_kernel_initializer", ["0.weight", "2.weight"]),
+        ("head_fcnet_bias_initializer", ["4.bias"]),
+        ("head_fcnet_kernel_initializer", ["4.weight"]),
+    ],
+)
+@pytest.mark.parametrize("draw", ["constant_", nn.init.constant_])
+def test_first_weights_are_drawn_as_the_initializers_say(key, concerned, draw):
+    sizes = {"fcnet_hiddens": [5, 4]}
+    plain = first_weights(**sizes)
+    drawn = first_weights(**sizes, **{key: draw, f"{key}_kwargs": {"val": 0.25}})
+    concerned = [f"policy_network.{name}" for name in concerned]
+    for name in plain:
+        if name.startswith("policy_network"):
+            assert bool((drawn[name] == 0.25).all()) == (name in concerned)
+            assert torch.equal(drawn[name], plain[name]) == (name not in concerned)
+
+
+def test_initializers_see_outputs_first_as_torchs_layers_have_them():
+    seen = []
+
+    def draw(tensor: torch.Tensor) -> None:
+        seen.append(tuple(tensor.shape))
+        nn.init.zeros_(tensor)
+
+    network = mlp(3, [5, 4], 2, "relu")
+    initialise(network, {"fcnet_kernel_initializer": draw, "head_fcnet_bias_initializer": draw})
+    assert [shape for shape in seen if shape not in ((2, 2), (2,))] == [(5, 3), (4, 5)]
+    assert not network[0].weight.any()
+    assert not network[-1].bias.any()
+    assert network[-1].weight.any()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"fcnet_kernel_initializer": "xavier_uniform"},
+            "`fcnet_kernel_initializer` is 'xavier_uni",
+        ),
+        ({"head_fcnet_bias_initializer": "zeroes_"}, "`head_fcnet_bias_initializer` is 'zeroes_'"),
+        ({"fcnet_bias_initializer": 0.0}, "`fcnet_bias_initializer` is 0.0; allowed"),
+        ({"fcnet_bias_initializer": "xavier_uniform_"}, "`fcnet_bias_initializer` is .* fails"),
+        (
+            {"fcnet_kernel_initializer": "uniform_", "fcnet_kernel_initializer_kwargs": {"c": 1}},
+            "`fcnet_kernel_initializer` is 'uniform_' with {'c': 1}, which fails",
+        ),
+        ({"fcnet_kernel_initializer_kwargs": {"a": 1}}, "allowed with `fcnet_kernel_initializer`"),
+    ],
+)
+def test_an_initializer_that_cannot_draw_is_told_at_validation(given, message):
+    with pytest.raises(ValueError, match=message):
+        make_config().rl_module(model_config=given).validate()

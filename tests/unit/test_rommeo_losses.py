@@ -27,6 +27,7 @@ from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, REPARAMETERIS
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
+MIXED = gym.spaces.Tuple([gym.spaces.Discrete(3), gym.spaces.Box(-1.0, 1.0, (2,), np.float32)])
 ROWS = 12
 NETWORKS = ("critic", "policy_network", "opponent_model_network", "opponent_prior_network")
 
@@ -52,14 +53,17 @@ def make_policy(space: gym.Space, policy_class: type = ROMMEOPolicy) -> ROMMEOPo
     )
 
 
+def random_actions(space: gym.Space) -> torch.Tensor:
+    """Flat actions of one agent, (ROWS, action size)."""
+    chosen = torch.eye(3)[torch.randint(3, (ROWS,))]
+    if space == MIXED:
+        return torch.cat([chosen, torch.rand(ROWS, 2)], -1)
+    return torch.rand(ROWS, 1) if space == BOX else chosen
+
+
 def make_update(policy: ROMMEOPolicy, constant: bool, **training) -> Update:
     torch.manual_seed(0)
-    width = policy.own_action_size
-    one_hot = torch.eye(3)
-    own = torch.rand(ROWS, 1) if width == 1 else one_hot[torch.randint(3, (ROWS,))]
-    others = [
-        torch.rand(ROWS, 1) if width == 1 else one_hot[torch.randint(3, (ROWS,))] for _ in "ab"
-    ]
+    own, *others = (random_actions(policy.action_space) for _ in "abc")
     observations = torch.rand(1, 2).expand(ROWS, 2).clone() if constant else torch.rand(ROWS, 2)
     columns = {
         Columns.OBS: observations,
@@ -130,16 +134,26 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     return policy_loss, own.kl_coeff * kl - model_value
 
 
-@pytest.mark.parametrize("space", [BOX, DISCRETE])
+@pytest.mark.parametrize("space", [BOX, DISCRETE, MIXED])
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
-def test_policy_and_opponent_model_share_a_pass_and_get_their_own_losses_gradients(space, fraction):
+@pytest.mark.parametrize("kl_coeff", [0.0, 1.0, 2.5])
+@pytest.mark.parametrize("all_act", [True, False])
+def test_policy_and_opponent_model_share_a_pass_and_get_their_own_losses_gradients(
+    space, fraction, kl_coeff, all_act
+):
     policy = make_policy(space)
-    training = {"uniform_opponent_fraction": fraction, "kl_coeff": 0.5}
-    losses, gradients = losses_and_gradients(policy, make_update(policy, False, **training))
+    training = {"uniform_opponent_fraction": fraction, "kl_coeff": kl_coeff}
+
+    def update_for(generator: torch.Generator) -> Update:
+        update = make_update(policy, False, **training)
+        if not all_act:
+            update.columns[OPPONENT_MASK][::2, 0] = 0.0
+            update.columns[OPPONENT_MASK][::3, 1] = 0.0
+        return replace(update, rng=PolicyRng([generator], stacked=False))
+
+    losses, gradients = losses_and_gradients(policy, update_for(seeded_generator(1)))
     generator = seeded_generator(1)
-    update = replace(
-        make_update(policy, False, **training), rng=PolicyRng([generator], stacked=False)
-    )
+    update = update_for(generator)
     policy_loss, model_loss = separate_losses(update, generator)
     torch.testing.assert_close(losses["policy_loss"], policy_loss)
     torch.testing.assert_close(losses["opponent_model_loss"], model_loss)
@@ -265,4 +279,64 @@ def test_the_marginals_metrics_are_of_what_the_agent_does(is_alone):
 
 def test_continuous_actions_have_no_marginals_metrics():
     metrics = learner._ROMMEOUpdate(make_update(make_policy(BOX), False)).metrics()
-    assert not {name for name in metrics if name.startswith("marginal")}
+    assert not metrics.keys() & {learner.MARGINAL_ENTROPY, learner.MARGINAL_LOG_LIKELIHOOD}
+
+
+def test_penalties_are_added_to_the_losses_of_their_own_networks():
+    policy = make_policy(BOX)
+    plain = learner._ROMMEOUpdate(make_update(policy, False, alpha=1.0)).losses()
+    update = make_update(policy, False, alpha=1.0, gaussian_l2=0.5, prior_gaussian_l2=2.0)
+    own = learner._ROMMEOUpdate(update)
+    losses = own.losses()
+    parameters = policy.opponent_model_network(own.observations).view(ROWS, 2, 2)
+    penalty = 0.5 * 0.5 * (parameters.square().mean((0, 1)).sum())
+    difference = losses["opponent_model_loss"] - plain["opponent_model_loss"]
+    torch.testing.assert_close(difference, penalty, atol=1e-4, rtol=1e-4)
+    parameters = policy.opponent_prior_network(own.observations).view(ROWS, 2, 2)
+    penalty = 2.0 * 0.5 * (parameters.square().mean((0, 1)).sum())
+    difference = losses["prior_loss"] - plain["prior_loss"]
+    torch.testing.assert_close(difference, penalty, atol=1e-4, rtol=1e-4)
+    assert losses["policy_loss"] > plain["policy_loss"]
+    torch.testing.assert_close(losses["q_loss"], plain["q_loss"])
+
+
+@pytest.mark.parametrize("name", ["gaussian_l2", "prior_gaussian_l2"])
+def test_a_penalty_on_gaussians_is_refused_where_all_actions_are_discrete(name):
+    config = ROMMEOACConfig().training(**{name: 0.1})
+    learner.refuse_penalties_of_choices(make_policy(BOX), config)
+    with pytest.raises(ValueError, match=rf"`{name}` is 0.1; allowed: 0 where .* discrete"):
+        learner.refuse_penalties_of_choices(make_policy(DISCRETE), config)
+
+
+@pytest.mark.parametrize(("env_steps", "missing"), [(0, 1.0), (128, 0.75), (512, 0.0), (600, 0.0)])
+def test_a_padded_window_counts_zeros_for_the_plays_that_are_missing(env_steps, missing):
+    policy = make_policy(BOX)
+    training = {"prior_window": 512}
+    plain = learner._ROMMEOUpdate(make_update(policy, False, **training)).losses()["prior_loss"]
+    padded = replace(
+        make_update(policy, False, pad_prior_window=True, **training), env_steps=env_steps
+    )
+    found = learner._ROMMEOUpdate(padded).losses()["prior_loss"]
+    nothing = policy.opponent_prior(torch.zeros(1, 2)).log_prob(torch.zeros(1, 2)).sum()
+    torch.testing.assert_close(found, (1 - missing) * plain - missing * nothing)
+
+
+def test_the_marginal_policys_mean_is_over_what_the_opponent_model_samples():
+    policy = make_policy(BOX)
+    with torch.no_grad():
+        # The policy repeats the first opponent's action; the model of it is broad, its mode 0.
+        for parameter in (
+            *policy.policy_network.parameters(),
+            *policy.opponent_model_network[-1].parameters(),
+        ):
+            parameter.zero_()
+        policy.policy_network = torch.nn.Linear(4, 2, bias=False)
+        policy.policy_network.weight.copy_(torch.tensor([[0.0, 0, 1, 0], [0, 0, 0, 0]]))
+        policy.opponent_model_network[-1].bias[0, 0] = 1.0
+        update = make_update(policy, constant=False)
+        own = learner._ROMMEOUpdate(update)
+        generator = seeded_generator(1)
+        first = own.opponent_model.rsample(PolicyRng([generator], stacked=False)).tanh()[:, 0]
+        metrics = learner._ROMMEOUpdate(update).metrics()
+    torch.testing.assert_close(metrics["policy_mean_0"], torch.tensor(1.0).tanh().tanh())
+    torch.testing.assert_close(metrics["marginal_policy_mean_0"], first.tanh().mean())

@@ -12,6 +12,13 @@ Config = TypeVar("Config", bound="AlgorithmConfig")
 
 PLAYS_PER_EPISODE = 25
 
+AUTHORS_NOISE = [[0, 0.285], [1000, 0.285], [1001, 0.057], [1667, 0.057], [1668, 0.0057]]
+"""Standard deviation of exploration noise by env step.
+
+The authors' program adds an Ornstein-Uhlenbeck process (theta 0.15, sigma 0.3: standard deviation
+0.57) times 0.5, 0.1 and at last 0.01.
+"""
+
 
 def set_up(config: Config) -> Config:
     """What all algorithms have in common on this game: the players, a report each episode, seeds.
@@ -44,3 +51,20 @@ def set_up(config: Config) -> Config:
         metrics_num_episodes_for_smoothing=3,
     )
     return config.debugging(seed=0)
+
+
+def set_up_as_authors(config: Config) -> Config:
+    """The settings that the authors' program of the paper has for all of ROMMEO-AC's rivals.
+
+    The learning rates, which differ, are not among them.
+    """
+    from rommeo_rllib import ROMMEOACConfig
+
+    set_up(config).environment(env_config={**config.env_config, "constant_observation": 0.0})
+    config.rl_module(model_config=ROMMEOACConfig.PAPER_NETWORKS)
+    return config.training(
+        tau=0.01,
+        train_batch_size_per_learner=512,
+        num_steps_sampled_before_learning_starts=1001,
+        q_layer_norm=False,
+    )

@@ -36,6 +36,9 @@ CONVOLUTIONS = frozenset(
 )
 """Keys that concern images."""
 
+_WITH = {"max_seq_len": "use_lstm", "head_fcnet_activation": "head_fcnet_hiddens"}
+"""Keys that concern nothing without another one."""
+
 _MEMORY = "the replay holds single steps; rommeo_rllib.frame_stacking.StackFrames gives a memory."
 
 _INSTEAD = {
@@ -146,8 +149,9 @@ def _about(where: str, given: Mapping[str, Any], own: Collection[str]) -> Iterat
     for key, value in given.items():
         if key in own or key in _EFFECTIVE or key in CONVOLUTIONS:
             continue
-        if key == "max_seq_len" and not given.get("use_lstm"):
-            continue  # RLlib's examples leave it in where an LSTM is switched off.
+        needed = _WITH.get(key)
+        if needed is not None and not given.get(needed):
+            continue  # Nor has it an effect in RLlib, whose examples leave it in.
         if key not in _DEFAULTS:
             yield unknown_key_message(key, {*_EFFECTIVE, *CONVOLUTIONS, *own}, "model_config")
         elif value != _DEFAULTS[key]:

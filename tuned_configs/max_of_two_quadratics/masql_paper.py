@@ -1,0 +1,16 @@
+"""MASQL on Max of Two Quadratics with the settings of the paper's authors.
+
+For comparison only; see docs/results.md for how often it finds the optimum.
+"""
+
+from rommeo_rllib import MASQLConfig
+from rommeo_rllib.tuned_configs.max_of_two_quadratics import PLAYS_PER_EPISODE, set_up_as_authors
+
+config = set_up_as_authors(MASQLConfig()).training(
+    alpha=0.1,
+    particles=32,
+    q_lr=0.0003,
+    policy_lr=0.0003,
+)
+
+stop = {"num_env_steps_sampled_lifetime": 200 * PLAYS_PER_EPISODE}
