@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from rich.table import Table
 import rommeo_rllib
 from rommeo_rllib.commands import options
 from rommeo_rllib.envs.max_of_two_quadratics import SURFACES
+from rommeo_rllib.errors import UsageError
 from rommeo_rllib.experiments import configurations
 from rommeo_rllib.experiments.about import About
-from rommeo_rllib.experiments.configurations import fixed_of
+from rommeo_rllib.experiments.configurations import Configuration, fixed_of
 from rommeo_rllib.experiments.ray_session import quiet_ray
 from rommeo_rllib.experiments.running import Experiment, raise_if_incomplete, run_trials
 from rommeo_rllib.experiments.seed_runs import seed_runs
 from rommeo_rllib.experiments.seeds import replicas_to_use, trials_of_seeds
+from rommeo_rllib.experiments.settings import apply_settings, require_no_seed
 from rommeo_rllib.experiments.trials import ENV_STEPS, MOST_TRIALS, Results
 from rommeo_rllib.registry import REGISTRY
 from rommeo_rllib.reporting import figure_2
@@ -65,6 +67,10 @@ class Figure2:
     """Folder for figure-2a, figure-2b and figure-2c, each as PNG and SVG, for figure-2.json and for
     the trials."""
 
+    set: options.Changes = field(default_factory=tuple)
+    """Changes a key of each algorithm's configuration: --set q_layer_norm=False. May be given
+    several times; give such trials another --out."""
+
     def run(self, console: Console) -> None:
         """Reproduces the figure and prints its table."""
         self._check()
@@ -91,12 +97,24 @@ class Figure2:
         possible = algorithms_with(self.settings)
         self.algorithms = self.algorithms or possible
         options.require_names("--algorithms", self.algorithms, possible)
+        require_no_seed(self.set, "--set")
+        if any(one.startswith("env_config.surface=") for one in self.set):
+            raise UsageError("--set env_config.surface=...: allowed: --surface.")
+        for name in self.algorithms if self.set else ():
+            configurations.validate(self._configuration(name).config, self.set)
 
-    def _train(self, name: str, folder: Path, console: Console) -> Results:
-        """All seeds of one algorithm, or those that are still missing."""
+    def _configuration(self, name: str) -> Configuration:
+        """An algorithm's, as it is trained."""
         configuration = configurations.load(configuration_name(name, self.settings))
         config = configuration.config
         config.env_config = {**config.env_config, "surface": self.surface}
+        apply_settings(config, self.set)
+        return configuration
+
+    def _train(self, name: str, folder: Path, console: Console) -> Results:
+        """All seeds of one algorithm, or those that are still missing."""
+        configuration = self._configuration(name)
+        config = configuration.config
         # Greedy actions are reported by the learners; an evaluation would tell the same.
         config.evaluation(evaluation_interval=None)
         config.min_sample_timesteps_per_iteration = plays_per_episode(config)
@@ -120,8 +138,7 @@ class Figure2:
         return run_trials(experiment, console, resume=True)
 
     def _report(self, runs: dict[str, Runs], out: Path, console: Console) -> None:
-        config = configurations.load(configuration_name(OURS, self.settings)).config
-        config.env_config = {**config.env_config, "surface": self.surface}
+        config = self._configuration(self.algorithms[0]).config
         plays = plays_per_episode(config)
         in_episodes = {
             name: [dataclasses.replace(run, env_steps=run.env_steps / plays) for run in found]
@@ -135,7 +152,8 @@ class Figure2:
             **figure_2.table(in_episodes),
             "command": f"rommeo reproduce figure-2 --seeds {self.seeds} --surface {self.surface} "
             f"--settings {self.settings} --episodes {self.episodes} --seed {self.seed} "
-            f"--algorithms {' '.join(self.algorithms)}",
+            f"--algorithms {' '.join(self.algorithms)}"
+            + "".join(f" --set {one}" for one in self.set),
             "versions": {
                 "rommeo_rllib": rommeo_rllib.__version__,
                 "python": platform.python_version(),

@@ -144,6 +144,14 @@ def test_each_algorithm_has_a_configuration_of_its_own_and_one_of_the_papers(nam
     assert configuration.config.q_layer_norm == (settings == "tuned")
 
 
+def test_changes_reach_each_algorithms_configuration():
+    changed = Figure2(surface="authors", settings="paper", set=("tau=0.5",))
+    for name in ("MASQL", "ROMMEO-AC"):
+        config = changed._configuration(name).config
+        assert (config.tau, config.q_layer_norm) == (0.5, False)
+        assert config.env_config["surface"] == "authors"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -152,6 +160,11 @@ def test_each_algorithm_has_a_configuration_of_its_own_and_one_of_the_papers(nam
         ({"surface": "papr"}, "Did you mean 'paper'"),
         ({"algorithms": ("DDPGOM",)}, "Did you mean 'DDPG-OM'"),
         ({"settings": "papr"}, "Did you mean 'paper'"),
+        ({"set": ("q_layer_nrm=False",)}, "Did you mean 'q_layer_norm'"),
+        ({"set": ("alpha=0.1",), "algorithms": ("DDPG",)}, "alpha"),
+        ({"set": ("gamma=2.0",)}, "`gamma` is 2.0"),
+        ({"set": ("seed=3",)}, "--seed"),
+        ({"set": ("env_config.surface=authors",)}, "--surface"),
         ({"settings": "paper", "algorithms": ("ROMMEO-AC-EMP",)}, "ROMMEO-AC-EMP"),
     ],
 )
