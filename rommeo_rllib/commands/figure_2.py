@@ -7,8 +7,9 @@ import json
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -54,8 +55,10 @@ class Figure2:
     settings: str = "tuned"
     """Whose settings: tuned (this package's) or paper (those of the authors' program)."""
 
-    algorithms: tuple[str, ...] = ()
-    """Which algorithms; all that have such settings unless given."""
+    algorithms: Annotated[
+        tuple[str, ...], tyro.conf.arg(help_behavior_hint="(default: all that have such settings)")
+    ] = ()
+    """Which algorithms."""
 
     episodes: int = 60
     """Number of episodes of 25 plays that each seed trains."""

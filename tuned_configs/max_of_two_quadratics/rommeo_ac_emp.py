@@ -10,6 +10,7 @@ from rommeo_rllib import ROMMEOACEMPConfig
 from rommeo_rllib.tuned_configs.max_of_two_quadratics import PLAYS_PER_EPISODE, set_up
 
 config = set_up(ROMMEOACEMPConfig()).training(
+    prior_window=64,
     q_lr=0.00373,
     policy_lr=0.00444,
     num_steps_sampled_before_learning_starts=250,
