@@ -100,6 +100,11 @@ def action_size(components: Sequence[ActionComponent]) -> int:
     return sum(component.size for component in components)
 
 
+def has_choices(components: Sequence[ActionComponent]) -> bool:
+    """Whether one of `components` is a choice."""
+    return any(component.kind == "discrete" for component in components)
+
+
 def all_actions(components: Sequence[ActionComponent], at_most: int) -> Tensor | None:
     """All joint choices as one-hot vectors, (N, action size).
 

@@ -326,6 +326,19 @@ class ProductDistribution:
         gaussians = [part for part in self._parts if isinstance(part, Gaussian)]
         return join([part.half_squares().flatten(-2) for part in gaussians]).mean(-1)
 
+    def sampled_entropy(self, log_prob: Tensor) -> Tensor:
+        """Entropy of each component, exact for choices, (..., components).
+
+        Args:
+            log_prob: of a sample, (..., components); for continuous components it is the estimate.
+        """
+        terms, first = [], 0
+        for part, g in zip(self._parts, self._groups, strict=True):
+            places = slice(first, first := first + g.count)
+            is_choice = isinstance(part, OneHotCategorical)
+            terms.append(part.entropy() if is_choice else -log_prob[..., places])
+        return join(terms)
+
     def exact_kl_divergence(self, other: ProductDistribution) -> Tensor:
         """KL(self || other) of each component, without the uniform mixtures, (..., components).
 
@@ -357,6 +370,19 @@ class ProductDistribution:
             raise TypeError(f"{self.components} are several; `choices` must list their actions.")
         # A joint choice is as likely as its parts together: the sum of their logarithms.
         return log_probs @ choices.mT
+
+    def class_probs(self) -> Tensor:
+        """Each option's probability at its place in the flat action, (..., action size).
+
+        0 at the places of continuous components; without the uniform mixture.
+        """
+        parts = []
+        for part in self._parts:
+            if isinstance(part, OneHotCategorical):
+                parts.append(part.log_probs.exp().flatten(-2))
+            else:
+                parts.append(torch.zeros_like(part.mode().flatten(-2)))
+        return join(parts)
 
     def _mixed(
         self, log_prob: Tensor, component: ActionComponent, latent: Tensor | None = None

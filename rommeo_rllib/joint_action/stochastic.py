@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from rommeo_rllib import objective
-from rommeo_rllib.components import action_size, squash, total
+from rommeo_rllib.components import action_size, has_choices, squash, total
 from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
@@ -27,6 +27,7 @@ from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.settings.options import STACKED, LearningRate, options
 from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
+from rommeo_rllib.local_expectations import neighbours
 from rommeo_rllib.rng import GLOBAL_RNG, Rng
 from rommeo_rllib.schedules import (
     Auto,
@@ -244,7 +245,8 @@ def soft_value(
 ) -> tuple[Tensor, Tensor]:
     """E_policy[Q] + alpha H(policy) for opponents' actions, and the policy's entropy.
 
-    Exact where the agent's own actions can be counted, else from one sample.
+    Exact where the agent's own actions can be counted. Else from one sample, in which each choice
+    runs through all of its options (:func:`neighbours`).
 
     Args:
         update: the batch.
@@ -264,10 +266,19 @@ def soft_value(
         value = objective.expected_response_value(q, log_probs, _along(alpha, q))
         return value, -(log_probs.exp() * log_probs).sum(-1).detach()
     latent, log_probs = policy.rsample_and_log_prob(update.rng)
-    log_prob = total(log_probs)
+    if not has_choices(agent.own_components):
+        log_prob = total(log_probs)
+        own = squash(agent.own_components, latent)
+        q = agent.critic(state, own, opponents, target=target)
+        return objective.sampled_response_value(q, log_prob, _along(alpha, q)), -log_prob.detach()
+    latent, weights = neighbours(agent.own_components, policy.class_probs(), latent)
     own = squash(agent.own_components, latent)
-    q = agent.critic(state, own, opponents, target=target)
-    return objective.sampled_response_value(q, log_prob, _along(alpha, q)), -log_prob.detach()
+    state, opponents = (
+        part.unsqueeze(-2).expand(*own.shape[:-1], -1) for part in (state, opponents)
+    )
+    q = (weights * agent.critic(state, own, opponents, target=target)).sum(-1)
+    entropy = total(policy.sampled_entropy(log_probs))
+    return objective.sampled_response_value(q, -entropy, _along(alpha, q)), entropy.detach()
 
 
 def _along(value: Tensor, like: Tensor) -> Tensor:

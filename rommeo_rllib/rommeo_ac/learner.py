@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rommeo_rllib import objective
 from rommeo_rllib.checks import check
-from rommeo_rllib.components import broad_latent, squash, total, unsquash
+from rommeo_rllib.components import broad_latent, has_choices, squash, total, unsquash
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.modules.gradients import scale_gradient
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
@@ -43,6 +43,7 @@ from rommeo_rllib.joint_action.update import (
     mean_per_dimension,
     opponent_model_parameters,
 )
+from rommeo_rllib.local_expectations import neighbours
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, Resampling
 
@@ -132,6 +133,19 @@ class _State:
     component_mask: Tensor
     action_mask: Tensor
     is_next: bool = False
+
+    def repeated(self, rows: int, times: int) -> _State:
+        """Each of the first `rows` so many times, then the others once."""
+        there = self.observations.shape[-2]
+        index = torch.arange(there, device=self.observations.device)
+        index = torch.cat([index[:rows].repeat_interleave(times), index[rows:]])
+        tensors = (
+            self.observations,
+            self.critic_observations,
+            self.component_mask,
+            self.action_mask,
+        )
+        return _State(*(tensor[..., index, :] for tensor in tensors), self.is_next)
 
 
 class _ROMMEOUpdate:
@@ -330,19 +344,30 @@ class _ROMMEOUpdate:
         latent = proposal.latent
         rows = latent.shape[-2]
         proposed = max(rows - round(self.config.uniform_opponent_fraction * rows), 1)
+        answered, weights, state = latent[..., :proposed, :], None, self.present
+        if has_choices(self.policy.opponent_components):
+            # Choices learn from all of their options, since no gradient flows through a choice.
+            near, weights = neighbours(
+                self.policy.opponent_components,
+                opponent_model.class_probs()[..., :proposed, :],
+                answered,
+            )
+            answered, state = near.flatten(-3, -2), state.repeated(proposed, near.shape[-2])
         # Each loss is a mean over its own rows: all for the policy, these for the opponent model.
-        answered = scale_gradient(latent[..., :proposed, :], rows / proposed)
+        answered = scale_gradient(answered, rows / proposed)
         if proposed < rows:
             others = latent[..., proposed:, :].detach()
             uniform = broad_latent(self.policy.opponent_components, others, self.rng)
             answered = torch.cat([answered, uniform], dim=-2)
-        response_value, entropy = self._response_value(self.present, answered)
-        policy_loss = objective.policy_loss(response_value).mean(-1)
-        # Its gradient to the opponent model comes through the policy's loss.
-        expected = response_value[..., :proposed].detach().mean(-1, keepdim=True)
+        response_value, entropy = self._response_value(state, answered)
+        fixed_weights = None if weights is None else weights.detach()
+        policy_loss = objective.policy_loss(_of_rows(response_value, fixed_weights)).mean(-1)
+        # Its gradient by way of the opponents' actions comes through the policy's loss.
+        expected = _of_rows(response_value.detach(), weights)[..., :proposed]
+        expected = expected.mean(-1, keepdim=True)
         kl = self._kl(self.present, opponent_model, self.prior, proposal)
         opponent_model_loss = objective.opponent_model_loss(expected, kl, self.row_kl_coeff)
-        return policy_loss, opponent_model_loss.mean(-1), entropy
+        return policy_loss, opponent_model_loss.mean(-1), _of_rows(entropy, fixed_weights)
 
     def _resampling(self) -> Resampling:
         return Resampling(
@@ -441,6 +466,20 @@ def _given(
     if bool((observations == first).all()):
         return make(first).expand_rows(observations.shape[-2])
     return make(observations)
+
+
+def _of_rows(values: Tensor, weights: Tensor | None) -> Tensor:
+    """What each of B rows is worth, (B,), where the first ones count N weighted joint actions.
+
+    Args:
+        values: of all joint actions, those of the first rows first.
+        weights: (rows, N), or None where each row has a single joint action.
+    """
+    if weights is None:
+        return values
+    weighted = values[..., : weights.shape[-2] * weights.shape[-1]]
+    expected = (weights * weighted.unflatten(-1, weights.shape[-2:])).sum(-1)
+    return torch.cat([expected, values[..., weighted.shape[-1] :]], dim=-1)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:

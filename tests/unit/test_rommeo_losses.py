@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import gymnasium as gym
 import numpy as np
@@ -12,16 +13,19 @@ from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import broad_latent
+from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.joint_action.modules import critic as critic_module
 from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
 from rommeo_rllib.joint_action.modules.gradients import frozen
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.replay.columns import DISCOUNTS, OPPONENT_ACTIONS
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
-from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
+from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA, soft_value
 from rommeo_rllib.joint_action.update import Update
 from rommeo_rllib.rng import PolicyRng, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
+from rommeo_rllib.rommeo_ac import policy as policy_module
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, REPARAMETERISED
 
@@ -37,13 +41,17 @@ class EncodingPolicy(ROMMEOPolicy):
         return torch.nn.Linear(self.observation_size, 2)
 
 
-def make_policy(space: gym.Space, policy_class: type = ROMMEOPolicy) -> ROMMEOPolicy:
+def make_policy(
+    space: gym.Space,
+    policy_class: type = ROMMEOPolicy,
+    opponents: tuple[gym.Space, ...] | None = None,
+) -> ROMMEOPolicy:
     return policy_class(
         observation_space=gym.spaces.Box(0.0, 1.0, (2,), np.float32),
         action_space=space,
         inference_only=False,
         model_config={
-            OPPONENTS: Opponents((space, space)),
+            OPPONENTS: Opponents(opponents or (space, space)),
             INIT_KEY: (0, 0),
             "fcnet_hiddens": [8],
             "fcnet_activation": "tanh",
@@ -163,6 +171,124 @@ def test_policy_and_opponent_model_share_a_pass_and_get_their_own_losses_gradien
             named, torch.autograd.grad(loss, list(named.values())), strict=True
         ):
             torch.testing.assert_close(gradients[f"{network}.{name}"], wanted)
+
+
+def choosing_policy(own: gym.Space, counted: bool, monkeypatch) -> ROMMEOPolicy:
+    """A policy beside two opponents with 2 and 4 options, whose models of them are uniform."""
+    monkeypatch.setattr(policy_module, "MAX_ENUMERATED_ACTIONS", 64 if counted else 1)
+    monkeypatch.setattr(critic_module, "MAX_ENUMERATED_ACTIONS", 64 if counted else 1)
+    options = (gym.spaces.Discrete(2), gym.spaces.Discrete(4))
+    policy = make_policy(own, opponents=options)
+    for network in (policy.opponent_model_network, policy.policy_network):
+        if network is policy.opponent_model_network or isinstance(own, gym.spaces.MultiDiscrete):
+            torch.nn.init.zeros_(network[-1].weight)
+            torch.nn.init.zeros_(network[-1].bias)
+    return policy
+
+
+JOINT = list(product(range(2), range(4)))
+
+
+def choosing_update(policy: ROMMEOPolicy, mask, **training) -> Update:
+    """A row for each joint action of two choices among 2 and 4."""
+    rows, generator = len(JOINT), torch.Generator().manual_seed(2)
+    observations = torch.rand(1, 2, generator=generator).expand(rows, 2)
+    others = torch.tensor([[*np.eye(2)[one], *np.eye(4)[other]] for one, other in JOINT]).float()
+    columns = {
+        Columns.OBS: observations,
+        Columns.NEXT_OBS: observations + 0.1,
+        Columns.ACTIONS: torch.zeros(rows, policy.own_action_size).index_fill(
+            1, torch.tensor([0]), 1.0
+        ),
+        Columns.REWARDS: torch.zeros(rows),
+        Columns.TERMINATEDS: torch.zeros(rows),
+        OPPONENT_ACTIONS: others,
+        DISCOUNTS: torch.full((rows,), 0.9),
+        OPPONENT_MASK: torch.tensor([mask]).expand(rows, 2),
+        NEXT_OPPONENT_MASK: torch.tensor([mask]).expand(rows, 2),
+    }
+    config = ROMMEOACConfig().training(
+        alpha=0.7, kl_coeff=0.5, gamma=0.9, uniform_opponent_fraction=0.0, **training
+    )
+    rng = PolicyRng([seeded_generator(1)], stacked=False)
+    return Update(policy, [config], columns, 0, rng, stacked=False)
+
+
+@pytest.fixture
+def each_joint_action_is_drawn_once(monkeypatch):
+    """What uniform distributions over choices among 2 and 4 draw in all rows, taken together."""
+    drawn = ProductDistribution.rsample_and_log_prob
+
+    def every(distribution, rng):
+        sample, log_prob = drawn(distribution, rng)
+        if [c.size for c in distribution.components] != [2, 4]:
+            return sample, log_prob
+        joint = torch.tensor([[*np.eye(2)[one], *np.eye(4)[other]] for one, other in JOINT])
+        return joint.float().expand_as(sample), log_prob
+
+    monkeypatch.setattr(ProductDistribution, "rsample_and_log_prob", every)
+
+
+@pytest.mark.parametrize("mask", [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)])
+def test_choices_that_are_too_many_to_count_are_learned_without_bias(
+    mask, monkeypatch, each_joint_action_is_drawn_once
+):
+    found = []
+    for counted in (False, True):
+        policy = choosing_policy(DISCRETE, counted, monkeypatch)
+        assert (policy.all_opponent_actions is not None) == counted
+        update = choosing_update(policy, mask)
+        losses, gradients = losses_and_gradients(policy, update)
+        value = learner._ROMMEOUpdate(update)._next_value().mean()
+        # Q's loss is not linear in what was drawn.
+        del losses["q_loss"]
+        gradients = {n: g for n, g in gradients.items() if not n.startswith("critic")}
+        found.append((losses, gradients, value))
+    assert found[1][1]["opponent_model_network.2.bias"].any() == any(mask)
+    torch.testing.assert_close(*found)
+
+
+def test_own_choices_that_are_too_many_to_count_are_learned_without_bias(
+    monkeypatch, each_joint_action_is_drawn_once
+):
+    space = gym.spaces.MultiDiscrete([2, 4])
+    policy = choosing_policy(space, False, monkeypatch)
+    assert not policy.critic.enumerates_own_actions
+    update = choosing_update(policy, (1.0, 1.0))
+    own = learner._ROMMEOUpdate(update)
+    opponents = update.columns[OPPONENT_ACTIONS][:1].expand(len(JOINT), -1)
+    distribution = policy.policy(own.observations, opponents)
+    value, entropy = soft_value(update, distribution, own.observations, opponents, own.alpha)
+    every = update.columns[OPPONENT_ACTIONS]  # They are the same.
+    one = policy.policy(own.observations[:1], opponents[:1])
+    q = policy.critic(own.observations, every, opponents)
+    log_probs = one.class_log_probs(every).squeeze(0)
+    expected = (log_probs.exp() * (q - 0.7 * log_probs)).sum()
+    torch.testing.assert_close(value.mean(), expected)
+    torch.testing.assert_close(entropy, torch.full_like(value, float(np.log(8))))
+    parameters = list(policy.policy_network.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(value.mean(), parameters), torch.autograd.grad(expected, parameters)
+    )
+
+
+def test_the_policy_learns_random_answers_beside_those_to_choices(monkeypatch):
+    # Where all rows are to be random, one is left to the opponent model.
+    policy = choosing_policy(DISCRETE, False, monkeypatch)
+    update = choosing_update(policy, (1.0, 1.0))
+    update.configs[0].training(uniform_opponent_fraction=1.0)
+    answered = []
+    respond = learner._ROMMEOUpdate._response_value
+
+    def recording(self, state, latent):
+        answered.append(latent)
+        return respond(self, state, latent)
+
+    monkeypatch.setattr(learner._ROMMEOUpdate, "_response_value", recording)
+    _, gradients = losses_and_gradients(policy, update)
+    # One row with the 1 + 1 + 3 neighbours of its sample, and a random joint action a row.
+    assert answered[0].shape[-2] == 5 + len(JOINT) - 1
+    assert gradients["opponent_model_network.2.bias"].any()
 
 
 @pytest.mark.parametrize("space", [BOX, DISCRETE])
