@@ -321,7 +321,7 @@ class _ROMMEOUpdate:
     def _propose(self, opponent_model: ProductDistribution) -> _Proposal:
         """All joint actions of the opponents with their probabilities by rho, if they are few.
 
-        Else one sample, through which gradients flow.
+        Else one sample, through which the gradients of continuous components flow.
         """
         all_joint_actions = self.policy.all_opponent_actions
         if all_joint_actions is None:
@@ -397,7 +397,7 @@ class _ROMMEOUpdate:
     def _response_value(self, state: _State, opponents_latent: Tensor) -> tuple[Tensor, Tensor]:
         """E_pi[Q] + alpha H(pi) for opponents' actions, and the policy's entropy.
 
-        Exact where the agent's own actions can be counted, else from one sample.
+        Exact where the agent's own actions can be counted, else an estimate (:func:`soft_value`).
 
         Args:
             state: of B rows.

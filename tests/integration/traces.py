@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from environments import AnySpacesEnv, TeamEnv
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from small import own_policy, shared_policy, shrunken
 
 from rommeo_rllib.joint_action.replay.buffer import JointReplayBuffer
@@ -31,6 +31,12 @@ MIXED = {
         Tuple([Discrete(3), Box(-2.0, 2.0, (2,))]),
     ),
     "player_1": (Box(-1.0, 1.0, (2,)), MultiBinary(2)),
+}
+
+MANY = {
+    "player_0": (Box(-1.0, 1.0, (2,)), Discrete(5)),
+    "player_1": (Box(-1.0, 1.0, (2,)), MultiDiscrete([3, 4, 6])),
+    "player_2": (Box(-1.0, 1.0, (2,)), Tuple([Discrete(2), Box(-2.0, 2.0, (1,))])),
 }
 
 Build = Callable[[], Any]
@@ -54,6 +60,11 @@ def _mixed() -> Any:
     return config.rl_module(
         model_config={"fcnet_hiddens": [8], "conv_filters": [[4, 4, 2], [4, 4, 2]]}
     )
+
+
+def _many() -> Any:
+    config = _of("ROMMEO-AC", replicas=2)().environment(AnySpacesEnv, env_config={"spaces": MANY})
+    return config.multi_agent(policies=set(MANY), policy_mapping_fn=own_policy)
 
 
 def _shared() -> Any:
@@ -90,6 +101,7 @@ CASES: dict[str, Build] = {
     "ROMMEO-AC, replicas": _of("ROMMEO-AC", replicas=2),
     "MADDPG, replicas": _of("MADDPG", replicas=2),
     "ROMMEO-AC, images and mixed actions": _mixed,
+    "ROMMEO-AC, many and mixed choices, replicas": _many,
     "ROMMEO-AC, one policy for three agents": _shared,
 }
 

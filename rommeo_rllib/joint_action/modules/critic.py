@@ -26,7 +26,8 @@ TWIN_Q_CHOICES = (False, True, MINIMUM, MEAN)
 
 MAX_ENUMERATED_ACTIONS = 64
 """Up to this many joint actions of the opponents, and as many own actions that are made of several
-choices, are all considered; of more, samples are. A single choice is always counted."""
+choices, are all considered; of more, the neighbours of a sample (`local_expectations`). A single
+choice is always counted."""
 
 
 def listed_choices(components: Sequence[ActionComponent]) -> Tensor | None:
