@@ -12,7 +12,7 @@ import torch
 from ray.rllib.core.columns import Columns
 
 from rommeo_rllib import ROMMEOACConfig
-from rommeo_rllib.components import broad_latent
+from rommeo_rllib.components import broad_latent, has_choices
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action.modules import critic as critic_module
 from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM
@@ -23,6 +23,7 @@ from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA, soft_value
 from rommeo_rllib.joint_action.update import Update
+from rommeo_rllib.local_expectations import neighbours
 from rommeo_rllib.rng import PolicyRng, seeded_generator
 from rommeo_rllib.rommeo_ac import learner
 from rommeo_rllib.rommeo_ac import policy as policy_module
@@ -122,20 +123,28 @@ def separate_losses(update: Update, generator: torch.Generator) -> tuple[torch.T
     proposal = own._propose(rho)
     latent, weights = proposal.latent, proposal.weights
     fraction = own.config.uniform_opponent_fraction
+    present, near_weights = own.present, None
     if weights is None:
         rows = ROWS - round(fraction * ROWS)
         uniform = broad_latent(policy.opponent_components, latent[rows:].detach(), own.rng)
-        answered = torch.cat([latent[:rows], uniform])
+        answered = latent[:rows]
+        if has_choices(policy.opponent_components):
+            probabilities = rho.class_probs()[:rows]
+            near, near_weights = neighbours(policy.opponent_components, probabilities, answered)
+            answered, present = near.flatten(0, 1), present.repeated(rows, near.shape[1])
+        answered = torch.cat([answered, uniform])
         answered_weights = torch.ones(ROWS)
     else:
         rows, answered = ROWS, latent
         answered_weights = (1 - fraction) * weights.detach() + fraction / weights.shape[-1]
     state = generator.get_state()
     with frozen(policy.critic.networks[0]):
-        value, _ = own._response_value(own.present, answered.detach())
+        value, _ = own._response_value(present, answered.detach())
         generator.set_state(state)
         with frozen(policy.policy_network):
-            model_value, _ = own._response_value(own.present, answered)
+            model_value, _ = own._response_value(present, answered)
+    model_value = learner._of_rows(model_value, near_weights)
+    value = learner._of_rows(value, None if near_weights is None else near_weights.detach())
     policy_loss = -(answered_weights * value).sum() / ROWS
     model_value = proposal.expectation(model_value)[:rows].mean()
     kl = own._kl(own.present, rho, own.prior, proposal).mean()
