@@ -92,7 +92,8 @@ class ActionDistribution(Distribution):
         mode = self._distribution().mode()
         return DeterministicActions(squash(self._components, mode), self.space)
 
-    def _distribution(self, leading: Sequence[int] = ()) -> ProductDistribution | ChoiceMixture:
+    def _distribution(self, leading: Sequence[int] = ()) -> Any:
+        """A product of distributions, or what has its methods."""
         return ProductDistribution(
             self._components, self.logits.expand(*leading, *self.logits.shape)
         )
