@@ -2,9 +2,11 @@
 
     python benchmarks/greedy.py --games "climbing game"
     python benchmarks/greedy.py --games "printed surface" "authors' surface" "noise of 10"
+    python benchmarks/greedy.py --games "level-based foraging" --seeds 6
 
 The mean return an agent and play over all seeds, with 95 % bootstrap intervals, as training goes on
-with the tuned configuration. Seeds are replicas in this very process.
+with the tuned configuration; of foraging that of an episode, after its 20 000 env steps. Seeds are
+replicas in this very process.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -92,6 +95,7 @@ GAMES: dict[str, tuple[str, dict[str, Any]]] = {
     "noise of 10": ("two_hills", {"noise": 10.0}),
 }
 """Names as registered, and settings; two like agents each, who are paid alike."""
+FORAGING = "level-based foraging"
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,10 @@ class Settings:
     """What is compared.
 
     Attributes:
-        games: keys of `GAMES`; all of them by default.
+        games: keys of `GAMES`, or level-based foraging.
         seeds: replicas of each.
-        every: env steps between two rows, a multiple of 25.
-        env_steps: length of a run.
+        every: env steps between two rows, a multiple of 25; not of foraging.
+        env_steps: length of a run; not of foraging.
         json: where to write the results.
     """
 
@@ -121,7 +125,7 @@ def main(settings: Settings) -> None:
     report = Report("greedy", "ROMMEO-AC: return a play, by the way of acting greedily")
     with quiet_ray(), progress("games", len(settings.games)) as done:
         for game in settings.games:
-            report.rows += run(game, settings)
+            report.rows += forage(settings) if game == FORAGING else run(game, settings)
             done()
     report.notes.append(f"{settings.seeds} seeds.")
     report.finish(settings.json)
@@ -147,6 +151,30 @@ def run(title: str, settings: Settings) -> list[Row]:
             rows.append(Row({"game": title, "env step": env_step, **cells}))
     algorithm.stop()
     return rows
+
+
+def forage(settings: Settings) -> list[Row]:
+    """All seeds of level-based foraging, the same policies evaluated in both ways."""
+    from rommeo_rllib.reporting.statistics import bootstrap_mean
+    from rommeo_rllib.tuned_configs.foraging import TRAINING_STEPS, rommeo_ac
+
+    config = rommeo_ac.config.copy(copy_frozen=False).training(replicas=settings.seeds)
+    config.evaluation(
+        evaluation_interval=10**9, evaluation_duration=50, evaluation_config={"explore": False}
+    )
+    algorithm = config.build_algo()
+    while (result := algorithm.train())["num_env_steps_sampled_lifetime"] < TRAINING_STEPS:
+        pass
+    found = {"sampled": result}
+    for way, by_marginal in (("mode of the mode", False), ("mode of the marginal", True)):
+        with patch.object(ROMMEOPolicy, "_acts_by_marginal", by_marginal):
+            found[way] = algorithm.evaluate()
+    algorithm.stop()
+    cells = {
+        way: str(bootstrap_mean(one["env_runners"]["replicas"]["episode_return_mean"]))
+        for way, one in found.items()
+    }
+    return [Row({"game": FORAGING, "env step": TRAINING_STEPS, **cells})]
 
 
 @torch.no_grad()
