@@ -1,7 +1,8 @@
-"""Own actions of several choices: counted, or sampled by straight-through Gumbel-softmax?
+"""Actions of several choices: counted, local expectations, or straight-through Gumbel-softmax?
 
 The mean of k climbing games, played at once by two players: MultiDiscrete([3] * k). Prints, for
-each way, how many of 16 seeds solve all k games greedily.
+each way, how many of 16 seeds solve all k games greedily. The ways concern own and opponents'
+actions alike.
 
     python benchmarks/several_choices.py
 """
@@ -18,8 +19,11 @@ from gymnasium.spaces import Discrete, MultiDiscrete
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from rommeo_rllib import ROMMEOACConfig
+from rommeo_rllib.components import has_choices
+from rommeo_rllib.joint_action import stochastic
+from rommeo_rllib.joint_action.modules import critic
 from rommeo_rllib.reporting.statistics import success_rate
-from rommeo_rllib.rommeo_ac import policy
+from rommeo_rllib.rommeo_ac import learner, policy
 
 PAYOFF = np.array([[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]])
 SEEDS, STEPS, PLAYS_PER_EPISODE = 16, 1500, 25
@@ -49,9 +53,18 @@ class SeveralGames(MultiAgentEnv):
         return observations, rewards, over, {"__all__": False}, {}
 
 
-def solved(games: int, most_counted: int) -> tuple[int, float]:
+def learn_by(way: str) -> None:
+    """What is built from now on learns in that way."""
+    for module in (policy, critic):
+        module.MAX_ENUMERATED_ACTIONS = 64 if way == "counted" else 1
+    for module in (learner, stochastic):
+        # As if actions were continuous, whose gradients flow through samples.
+        module.has_choices = (lambda _: False) if way == "straight-through" else has_choices
+
+
+def solved(games: int, way: str) -> tuple[int, float]:
     """How many seeds solve all games greedily, and the seconds that it took."""
-    policy.MAX_ENUMERATED_ACTIONS = most_counted
+    learn_by(way)
     rates = dict.fromkeys(["q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr"], 0.01)
     config = (
         ROMMEOACConfig()
@@ -89,10 +102,11 @@ def solved(games: int, most_counted: int) -> tuple[int, float]:
 def main() -> None:
     """Prints a line for each number of games and each way."""
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
-    for games in (2, 3):
-        for most_counted in (64, 0):
-            number, seconds = solved(games, most_counted)
-            way = "counted" if most_counted else "sampled"
+    for games in (2, 3, 4):
+        # Of four games there are too many joint actions, 81 a player.
+        ways = ("counted",) if games < 4 else ()
+        for way in (*ways, "local expectations", "straight-through"):
+            number, seconds = solved(games, way)
             print(f"{games} games, {way}: {success_rate(number, SEEDS)}, {seconds:.0f} CPU s")
     ray.shutdown()
 
