@@ -8,6 +8,7 @@ counterfactuals of COMA (Foerster et al., 2018).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -46,6 +47,37 @@ def neighbours(
     # Of the same value, with the gradient of a sum.
     summed = constant + around.choices * (class_probs - constant)
     return latent, ((near * around.counted) @ summed.unsqueeze(-1)).squeeze(-1)
+
+
+def with_neighbours(components: Sequence[ActionComponent], samples: Tensor) -> Tensor:
+    """Those joint actions alone: (..., samples, action size) -> (..., samples * N, action size)."""
+    return samples[..., _around(tuple(components), samples.device).order].flatten(-3, -2)
+
+
+def log_density_of_neighbours(
+    components: Sequence[ActionComponent], log_probs: Tensor, mask: Tensor, samples: int
+) -> Tensor:
+    """How densely :func:`with_neighbours` of samples covers joint actions, (..., samples * N).
+
+    A joint action comes from any sample that agrees with it in all but one choice: with the
+    probability of its other components, summed over the choices. A sample itself is a neighbour
+    for each of the choices.
+
+    Args:
+        components: of the joint action, with at least one choice among them.
+        log_probs: of the distribution that samples were drawn from, at all neighbours,
+            (..., samples * N, components).
+        mask: which components count, of a shape that broadcasts to that; others have one option.
+        samples: their number.
+    """
+    choices = [i for i, component in enumerate(components) if component.kind == "discrete"]
+    uniform = log_probs.new_tensor([components[i].log_uniform for i in choices])
+    own = torch.where(mask[..., choices] > 0.0, log_probs[..., choices], uniform)
+    total = (log_probs * mask).sum(-1, keepdim=True)
+    density = (total - own).logsumexp(-1).unflatten(-1, (samples, -1))
+    once = torch.zeros_like(density[..., :1, :])
+    once[..., 0] = math.log(len(choices))
+    return (density - once).flatten(-2)
 
 
 class _Around(NamedTuple):

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from rommeo_rllib import objective
-from rommeo_rllib.components import ActionComponent, broad_latent, log_broad, squash
+from rommeo_rllib.components import ActionComponent, broad_latent, has_choices, log_broad, squash
 from rommeo_rllib.distributions import ProductDistribution
+from rommeo_rllib.local_expectations import log_density_of_neighbours, with_neighbours
 from rommeo_rllib.rng import Rng
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 
@@ -30,6 +31,9 @@ REPARAMETERISED, IMPORTANCE_SAMPLING = OPPONENT_MODELS = (
 
 CANDIDATES = 24
 """Opponents' actions drawn for each observation: a third each from rho, P and at random."""
+
+SAMPLES = 12
+"""The same where opponents have choices that are too many to count; each with its neighbours."""
 
 OWN_ACTIONS = 12
 """Own actions drawn for each of these: half from the policy, half at random."""
@@ -106,7 +110,16 @@ class Resampling:
         if every is not None:
             latent = every.expand(*mask.shape[:-2], *every.shape)
             return latent, torch.zeros_like(latent[..., 0])
-        return _draw([rho, prior], components, CANDIDATES // 3, self.rng, mask)
+        if not has_choices(components):
+            return _draw([rho, prior], components, CANDIDATES // 3, self.rng, mask)
+        drawn = _samples([rho, prior], components, SAMPLES // 3, self.rng)
+        latent = with_neighbours(components, drawn)
+        densities = [rho.log_prob(latent), prior.log_prob(latent), log_broad(components, latent)]
+        covered = [
+            log_density_of_neighbours(components, density, mask, drawn.shape[-2])
+            for density in densities
+        ]
+        return latent, torch.stack(covered).logsumexp(0)
 
     def _answers(
         self, conditional: ProductDistribution, observations: Tensor, opponents: Tensor
@@ -151,9 +164,19 @@ def _draw(
 
     The density is that of the whole mixture, whichever part an action came from.
     """
-    drawn = [d.expand_rows(share).rsample(rng) for d in distributions]
-    latent = torch.cat([*drawn, broad_latent(components, drawn[0], rng)], dim=-2)
+    latent = _samples(distributions, components, share, rng)
     densities = [*(d.log_prob(latent) for d in distributions), log_broad(components, latent)]
     present = densities if mask is None else [density * mask for density in densities]
     mixture = torch.stack([density.sum(-1) for density in present]).logsumexp(0)
     return latent, mixture - math.log(len(densities))
+
+
+def _samples(
+    distributions: Sequence[ProductDistribution],
+    components: Sequence[ActionComponent],
+    share: int,
+    rng: Rng,
+) -> Tensor:
+    """`share` latent actions from each distribution and from the broadest."""
+    drawn = [d.expand_rows(share).rsample(rng) for d in distributions]
+    return torch.cat([*drawn, broad_latent(components, drawn[0], rng)], dim=-2)

@@ -10,7 +10,11 @@ from torch import Tensor
 
 from rommeo_rllib.components import ActionComponent, action_size, all_actions, num_parameters
 from rommeo_rllib.distributions import ProductDistribution
-from rommeo_rllib.local_expectations import neighbours
+from rommeo_rllib.local_expectations import (
+    log_density_of_neighbours,
+    neighbours,
+    with_neighbours,
+)
 
 CHOICES = tuple(ActionComponent("discrete", size) for size in (2, 4, 3))
 MIXED = (
@@ -125,3 +129,20 @@ def test_the_sampled_entropy_is_exact_for_choices():
     for component, places in ((0, slice(0, 3)), (2, slice(7, 9))):
         wanted = torch.distributions.Categorical(logits=parameters[places]).entropy()
         torch.testing.assert_close(entropy[component], wanted)
+
+
+@pytest.mark.parametrize("mask", [(1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 0.0)])
+def test_neighbours_weighed_by_how_densely_they_lie_stand_for_all_joint_actions(mask):
+    # The expectation over all pairs of samples is the sum over all joint actions that differ.
+    _, product_distribution = distribution(CHOICES)
+    every, present = all_actions(CHOICES, 100).double(), torch.tensor(mask).double()
+    visible = torch.cat([torch.full((c.size,), m) for c, m in zip(CHOICES, mask, strict=True)])
+    count = len(every)
+    pairs = torch.stack([every.repeat_interleave(count, 0), every.repeat(count, 1)], dim=1)
+    latent = with_neighbours(CHOICES, pairs)
+    log_probs = product_distribution.log_prob(latent)
+    log_density = log_density_of_neighbours(CHOICES, log_probs, present, 2)
+    estimates = (values(latent * visible) / (2.0 * log_density.exp())).sum(-1)
+    probabilities = product_distribution.log_prob(pairs).sum((-2, -1)).exp()
+    wanted = values(torch.unique(every * visible, dim=0)).sum()
+    torch.testing.assert_close((probabilities * estimates).sum(), wanted)
