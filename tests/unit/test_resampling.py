@@ -13,6 +13,8 @@ from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS
 from rommeo_rllib.joint_action.spaces.agents import Opponents
 from rommeo_rllib.joint_action.stochastic import INITIAL_ALPHA
 from rommeo_rllib.rng import PolicyRng, seeded_generator
+from rommeo_rllib.rommeo_ac import policy as policy_module
+from rommeo_rllib.rommeo_ac import resampling as resampling_module
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import Resampling
 
@@ -20,13 +22,13 @@ ROWS = 16
 ALPHA, KL_COEFF = torch.tensor(0.7), torch.tensor(1.5)
 
 
-def make_policy(space: gym.Space) -> ROMMEOPolicy:
+def make_policy(space: gym.Space, opponents: tuple[gym.Space, ...] = ()) -> ROMMEOPolicy:
     return ROMMEOPolicy(
         observation_space=gym.spaces.Box(0.0, 1.0, (1,), np.float32),
         action_space=space,
         inference_only=False,
         model_config={
-            OPPONENTS: Opponents((space,)),
+            OPPONENTS: Opponents(opponents or (space,)),
             INIT_KEY: (0, 0),
             "fcnet_hiddens": [32],
             "fcnet_activation": "tanh",
@@ -142,3 +144,24 @@ def test_an_absent_opponents_candidates_change_no_weights():
     model_loss.backward()
     gradients = [p.grad for p in policy.opponent_model_network.parameters()]
     assert all(g is None or not g.any() for g in gradients)
+
+
+@pytest.mark.parametrize("absent", [None, 1])
+def test_choices_that_are_too_many_to_count_are_fitted_as_if_they_were_counted(absent, monkeypatch):
+    options, gradients = (gym.spaces.Discrete(2), gym.spaces.Discrete(4)), []
+    monkeypatch.setattr(resampling_module, "SAMPLES", 3000)
+    for most in (64, 1):
+        monkeypatch.setattr(policy_module, "MAX_ENUMERATED_ACTIONS", most)
+        policy = make_policy(gym.spaces.Discrete(3), options)
+        given = resampling(policy, rows=1)
+        if absent is not None:
+            given.component_mask[:, absent] = 0.0
+            given.action_mask[:, 2:] = 0.0
+        # The opponent model is far from uniform, so that what it proposes must be weighed.
+        with torch.no_grad():
+            policy.opponent_model_network[-1].bias.copy_(torch.tensor([1, -1, 0.5, 1, 0, -1]))
+        sum(given.losses()[:2]).backward()
+        gradients.append(policy.opponent_model_network[-1].bias.grad)
+    counted, found = gradients
+    torch.testing.assert_close(found, counted, atol=0.03, rtol=0)
+    assert counted.abs().max() > 0.2
