@@ -95,7 +95,7 @@ class Figure2:
         options.require_counts(self, "episodes")
         options.require_seed(self.seed, self.seeds)
         options.require_names("--surface", [self.surface], SURFACES)
-        options.require_names("--settings", [self.settings], SETTINGS)
+        options.require_names("--settings", [self.settings], tuple(SETTINGS))
         options.require_writable_folder("--out", self.out)
         possible = algorithms_with(self.settings)
         self.algorithms = self.algorithms or possible

@@ -139,13 +139,13 @@ class _State:
         there = self.observations.shape[-2]
         index = torch.arange(there, device=self.observations.device)
         index = torch.cat([index[:rows].repeat_interleave(times), index[rows:]])
-        tensors = (
-            self.observations,
-            self.critic_observations,
-            self.component_mask,
-            self.action_mask,
+        return _State(
+            self.observations[..., index, :],
+            self.critic_observations[..., index, :],
+            self.component_mask[..., index, :],
+            self.action_mask[..., index, :],
+            self.is_next,
         )
-        return _State(*(tensor[..., index, :] for tensor in tensors), self.is_next)
 
 
 class _ROMMEOUpdate:

@@ -1,6 +1,6 @@
 """ROMMEO-AC on Max of Two Quadratics with the authors' own settings.
 
-What to compare with, not what to use: see docs/deviations.md for how often it finds the optimum.
+For comparison only; see docs/results.md for how often it finds the optimum.
 """
 
 from rommeo_rllib import ROMMEOACConfig
