@@ -1,10 +1,11 @@
 """Actions of several choices: counted, local expectations, or straight-through Gumbel-softmax?
 
 The mean of k climbing games, played at once by two players: MultiDiscrete([3] * k). Prints, for
-each way, how many of 16 seeds solve all k games greedily. The ways concern own and opponents'
-actions alike.
+each way, how many seeds solve all k games greedily. The ways concern own and opponents' actions
+alike.
 
     python benchmarks/several_choices.py
+    python benchmarks/several_choices.py --games 4 --seeds 8
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import ray
+import tyro
 from gymnasium.spaces import Discrete, MultiDiscrete
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
@@ -26,7 +28,7 @@ from rommeo_rllib.reporting.statistics import success_rate
 from rommeo_rllib.rommeo_ac import learner, policy
 
 PAYOFF = np.array([[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]])
-SEEDS, STEPS, PLAYS_PER_EPISODE = 16, 1500, 25
+STEPS, PLAYS_PER_EPISODE = 1500, 25
 
 
 class SeveralGames(MultiAgentEnv):
@@ -62,7 +64,7 @@ def learn_by(way: str) -> None:
         module.has_choices = (lambda _: False) if way == "straight-through" else has_choices
 
 
-def solved(games: int, way: str) -> tuple[int, float]:
+def solved(games: int, way: str, seeds: int) -> tuple[int, float]:
     """How many seeds solve all games greedily, and the seconds that it took."""
     learn_by(way)
     rates = dict.fromkeys(["q_lr", "policy_lr", "opponent_model_lr", "opponent_prior_lr"], 0.01)
@@ -77,7 +79,7 @@ def solved(games: int, way: str) -> tuple[int, float]:
             tau=0.01,
             train_batch_size_per_learner=64,
             num_steps_sampled_before_learning_starts=PLAYS_PER_EPISODE,
-            replicas=SEEDS,
+            replicas=seeds,
             **rates,
         )
         .rl_module(model_config={"fcnet_hiddens": [64, 64]})
@@ -99,17 +101,22 @@ def solved(games: int, way: str) -> tuple[int, float]:
     return int(np.count_nonzero(np.array(returns) > 0.99 * optimum)), seconds
 
 
-def main() -> None:
-    """Prints a line for each number of games and each way."""
+def main(games: tuple[int, ...] = (2, 3, 4), seeds: int = 16) -> None:
+    """Prints a line for each number of games and each way.
+
+    Args:
+        games: how many are played at once.
+        seeds: replicas of each.
+    """
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
-    for games in (2, 3, 4):
+    for several in games:
         # Of four games there are too many joint actions, 81 a player.
-        ways = ("counted",) if games < 4 else ()
+        ways = ("counted",) if several < 4 else ()
         for way in (*ways, "local expectations", "straight-through"):
-            number, seconds = solved(games, way)
-            print(f"{games} games, {way}: {success_rate(number, SEEDS)}, {seconds:.0f} CPU s")
+            number, seconds = solved(several, way, seeds)
+            print(f"{several} games, {way}: {success_rate(number, seeds)}, {seconds:.0f} CPU s")
     ray.shutdown()
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, description=__doc__)

@@ -94,8 +94,8 @@ class ROMMEOACConfig(StochasticConfig):
                 paper's authors' program does.
             opponent_model: "reparameterised" fits policy and opponent model by the gradients of
                 Eq. 18 and 19; "importance_sampling" fits both to sampled actions, weighted by
-                Eq. 10 and 11, which finds the better one of several modes but costs a multiple and
-                suits actions of few dimensions (see docs/deviations.md).
+                Eq. 10 and 11, which finds the better one of several modes and suits actions of few
+                dimensions, at a multiple of the cost, and choices (see docs/deviations.md).
             **kwargs: what :meth:`StochasticConfig.training` takes, `alpha` above all.
 
         Raises:

@@ -146,3 +146,13 @@ def test_neighbours_weighed_by_how_densely_they_lie_stand_for_all_joint_actions(
     probabilities = product_distribution.log_prob(pairs).sum((-2, -1)).exp()
     wanted = values(torch.unique(every * visible, dim=0)).sum()
     torch.testing.assert_close((probabilities * estimates).sum(), wanted)
+
+
+def test_neighbours_lie_as_densely_as_their_continuous_components():
+    # Of a single choice all options are there: only the rest is left to chance.
+    components = MIXED[:2]
+    _, mixed = distribution(components)
+    latent = with_neighbours(components, mixed.rsample().expand(2, -1))
+    log_probs = mixed.log_prob(latent)
+    density = log_density_of_neighbours(components, log_probs, torch.ones(2).double(), 2)
+    torch.testing.assert_close(density, log_probs[..., 1])
