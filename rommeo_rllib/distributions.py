@@ -16,7 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import Self
 
-from rommeo_rllib.components import ActionComponent, group, join, num_parameters, total
+from rommeo_rllib.components import (
+    WIDE_STD,
+    ActionComponent,
+    group,
+    join,
+    num_parameters,
+    total,
+)
 from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 MIN_STD = 0.01
@@ -59,6 +66,10 @@ class ComponentDistribution(Protocol):
 
     def exact_kl_divergence(self, other: Self) -> Tensor:
         """KL(self || other), in nats; the last axis is summed."""
+        ...
+
+    def randomness(self, actions: Tensor) -> Tensor:
+        """See :meth:`ProductDistribution.randomness`: (..., K, components, size) -> (..., n)."""
         ...
 
 
@@ -115,6 +126,12 @@ class Gaussian:
         ratio, distance = self.std / other.std, (self.mean - other.mean) / other.std
         return total(0.5 * (ratio.square() + distance.square() - 1.0) - ratio.log())
 
+    def randomness(self, actions: Tensor) -> Tensor:
+        """Spread of K actions in units of the broadest distribution's, (..., dimensions)."""
+        return actions.std(-3).flatten(-2) / self._BROADEST_STD
+
+    _BROADEST_STD = WIDE_STD
+
     _LOG_NORMALISER = -0.5 * math.log(2 * math.pi)
 
     def _log_density(self, latent: Tensor, standardised: Tensor) -> Tensor:
@@ -130,6 +147,9 @@ class SquashedGaussian(Gaussian):
 
     Log-densities are those of `tanh(latent)` in [-1, 1]^size.
     """
+
+    # Of the uniform distribution in [-1, 1].
+    _BROADEST_STD = 1.0 / math.sqrt(3.0)
 
     _LOG_NORMALISER = Gaussian._LOG_NORMALISER - 2.0 * math.log(2.0)
 
@@ -185,6 +205,14 @@ class OneHotCategorical:
     def exact_kl_divergence(self, other: Self) -> Tensor:
         """Of two choices among the same: (...)."""
         return (self.log_probs.exp() * (self.log_probs - other.log_probs)).sum(-1)
+
+    def randomness(self, actions: Tensor) -> Tensor:
+        """Entropy of the mixture of K choices in units of the greatest, (..., components)."""
+        options = self.log_probs.shape[-1]
+        if options == 1:  # Nothing to choose.
+            return self.log_probs[..., 0, :0, 0]
+        probabilities = self.log_probs.exp().mean(-3)
+        return torch.special.entr(probabilities).sum(-1) / math.log(options)
 
     def mode(self) -> Tensor:
         """The likeliest class as a one-hot vector."""
@@ -347,6 +375,23 @@ class ProductDistribution:
         """
         pairs = zip(self._parts, other._parts, strict=True)
         return join([own.exact_kl_divergence(theirs) for own, theirs in pairs])
+
+    def randomness(self, actions: Tensor) -> Tensor:
+        """How random the mixture of K distributions is, (..., n) for n dimensions of the action.
+
+        The unit is what the broadest distribution has: of a choice the entropy, of a continuous
+        dimension the standard deviation, which is that of K samples. A choice counts as one
+        dimension, and one without alternatives not at all.
+
+        Args:
+            actions: a sample of each of the K distributions, squashed, (..., K, action size).
+        """
+        return join(
+            [
+                part.randomness(g.unflatten(actions))
+                for part, g in zip(self._parts, self._groups, strict=True)
+            ]
+        )
 
     def class_log_probs(self, choices: Tensor | None = None) -> Tensor:
         """Log-probabilities of all joint choices, for discrete components only.

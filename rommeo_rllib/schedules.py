@@ -9,6 +9,7 @@ update, so that a changed configuration (population-based training) takes effect
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -17,8 +18,6 @@ import numpy as np
 
 from rommeo_rllib.checks import is_finite_number
 from rommeo_rllib.naming import reject_unknown_keys, shown
-
-_TARGETS = ("target_entropy", "total_target_entropy")
 
 ScheduleSpec: TypeAlias = float | Sequence[Sequence[float]] | Mapping[str, Any] | str
 """What a user writes, see :func:`make_schedule`."""
@@ -69,25 +68,9 @@ class ExponentialDecay:
         return float(self.initial * (self.final / self.initial) ** progress)
 
 
-@dataclass(frozen=True)
-class Auto:
-    """Alpha is learned, so that the policy keeps a target entropy (Haarnoja et al. 2018b).
-
-    Attributes:
-        initial: alpha before the first update.
-        target_entropy: nats per dimension of the agent's action, measured on actions in [-1, 1]
-            for continuous ones; None leaves the choice to the policy (-1 a continuous dimension,
-            half of the greatest possible entropy for a discrete one).
-        total_target_entropy: the same for the whole action, in nats, as RLlib's SAC counts it; it
-            stands instead of `target_entropy`.
-    """
-
-    initial: float = 1.0
-    target_entropy: float | None = None
-    total_target_entropy: float | None = None
-
-
-def make_schedule(spec: ScheduleSpec, name: str, *, allow_zero: bool = False) -> Schedule:
+def make_schedule(
+    spec: ScheduleSpec, name: str, *, allow_zero: bool = False, at_most: float = math.inf
+) -> Schedule:
     """Builds the schedule that `spec` describes.
 
     Args:
@@ -97,49 +80,19 @@ def make_schedule(spec: ScheduleSpec, name: str, *, allow_zero: bool = False) ->
             "exponential".
         name: the configuration's key, for error messages.
         allow_zero: whether values may be 0; otherwise they must be above it.
+        at_most: the greatest value allowed.
 
     Raises:
         ValueError: naming the field, its value and what is allowed.
     """
     if isinstance(spec, Mapping):
-        return _decay(spec, name, allow_zero)
+        return _decay(spec, name, allow_zero, at_most)
     if isinstance(spec, Sequence) and not isinstance(spec, str):
-        return _piecewise(spec, name, allow_zero)
-    return Constant(_number(spec, name, allow_zero))
+        return _piecewise(spec, name, allow_zero, at_most)
+    return Constant(number(spec, name, allow_zero, at_most))
 
 
-def make_alpha(spec: ScheduleSpec, name: str = "alpha") -> Schedule | Auto:
-    """Like :func:`make_schedule`, and also what is learned.
-
-    That is "auto", or a dict of "initial" and one of "target_entropy" and "total_target_entropy",
-    see :class:`Auto`; "auto" there leaves the target to the policy.
-    """
-    if not is_learned(spec):
-        return make_schedule(spec, name)
-    spec = spec if isinstance(spec, Mapping) else {}
-    reject_unknown_keys(spec, (*_TARGETS, "initial"), name)
-    targets = {key: _target(spec[key], f"{name}[{key!r}]") for key in _TARGETS if key in spec}
-    if len(targets) == len(_TARGETS):
-        raise ValueError(f"`{name}` is {shown(dict(spec))}; allowed: one of its targets.")
-    return Auto(_number(spec.get("initial", 1.0), f"{name}['initial']"), **targets)
-
-
-def is_learned(spec: ScheduleSpec) -> bool:
-    """Whether this is an alpha that is learned."""
-    if isinstance(spec, Mapping):
-        return any(key in spec for key in _TARGETS)
-    return isinstance(spec, str) and spec == "auto"
-
-
-def learned_alpha(spec: ScheduleSpec, **changes: Any) -> dict[str, Any]:
-    """The `spec` of a learned alpha with another `initial` or another target."""
-    kept = dict(spec) if isinstance(spec, Mapping) else {"target_entropy": "auto"}
-    if not changes.keys().isdisjoint(_TARGETS):
-        kept = {key: value for key, value in kept.items() if key not in _TARGETS}
-    return kept | changes
-
-
-def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
+def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool, at_most: float) -> Schedule:
     reject_unknown_keys(spec, ("initial", "final", "decay_steps", "kind"), name)
     missing = {"initial", "final", "decay_steps"} - set(spec)
     if missing:
@@ -150,9 +103,9 @@ def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
     kind = spec.get("kind", "linear")
     # No factor leads to or from 0.
     allow_zero = allow_zero and kind != "exponential"
-    initial = _number(spec["initial"], f"{name}['initial']", allow_zero)
-    final = _number(spec["final"], f"{name}['final']", allow_zero)
-    steps = _number(spec["decay_steps"], f"{name}['decay_steps']")
+    initial = number(spec["initial"], f"{name}['initial']", allow_zero, at_most)
+    final = number(spec["final"], f"{name}['final']", allow_zero, at_most)
+    steps = number(spec["decay_steps"], f"{name}['decay_steps']")
     if kind == "linear":
         return Piecewise((0.0, steps), (initial, final))
     if kind == "exponential":
@@ -160,7 +113,7 @@ def _decay(spec: Mapping[str, Any], name: str, allow_zero: bool) -> Schedule:
     raise ValueError(f"`{name}['kind']` is {shown(kind)}; allowed: 'linear', 'exponential'.")
 
 
-def _piecewise(spec: Sequence[Any], name: str, allow_zero: bool) -> Schedule:
+def _piecewise(spec: Sequence[Any], name: str, allow_zero: bool, at_most: float) -> Schedule:
     if not spec or any(not isinstance(p, Sequence) or len(p) != 2 for p in spec):
         raise ValueError(f"`{name}` is {shown(spec)}; a list must hold [env_step, value] pairs.")
     steps = [p[0] for p in spec]
@@ -176,22 +129,18 @@ def _piecewise(spec: Sequence[Any], name: str, allow_zero: bool) -> Schedule:
         raise ValueError(
             f"`{name}` has steps {shown(steps)}; they must increase from point to point."
         )
-    values = [_number(p[1], f"{name} at env step {p[0]}", allow_zero) for p in spec]
+    values = [number(p[1], f"{name} at env step {p[0]}", allow_zero, at_most) for p in spec]
     return Piecewise(tuple(map(float, steps)), tuple(values))
 
 
-def _target(value: Any, name: str) -> float | None:
-    if value is None or (isinstance(value, str) and value == "auto"):
-        return None
-    if not is_finite_number(value):
-        raise ValueError(
-            f'`{name}` is {shown(value)}; allowed: a finite number of nats, or "auto".'
-        )
-    return float(value)
-
-
-def _number(value: Any, name: str, allow_zero: bool = False) -> float:
-    if not is_finite_number(value) or value < 0 or (value == 0 and not allow_zero):
+def number(value: Any, name: str, allow_zero: bool = False, at_most: float = math.inf) -> float:
+    """`value` as a float above 0 (or 0) and up to `at_most`, else a ValueError that names it."""
+    if (
+        not is_finite_number(value)
+        or not (0 <= value <= at_most)
+        or (value == 0 and not allow_zero)
+    ):
         bound = "at least 0" if allow_zero else "above 0"
+        bound += "" if at_most == math.inf else f", at most {at_most:g}"
         raise ValueError(f"`{name}` is {shown(value)}; allowed: a finite number {bound}.")
     return float(value)

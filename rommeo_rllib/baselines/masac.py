@@ -32,6 +32,8 @@ from rommeo_rllib.joint_action.stochastic import (
     StochasticLearner,
     StochasticPolicy,
     alpha_loss,
+    in_reward_units,
+    later_alpha,
     present_alpha,
     soft_value,
 )
@@ -107,7 +109,7 @@ class MASACLearner(StochasticLearner):
         seen_by_target = policy.encode_for_target(update.columns[name], observations)
         state = seen_by_critic(update, seen_by_target, name)
         others = _sampled_opponents(update, name, NEXT_OPPONENT_MASK)
-        pi, alpha = policy.policy(observations), present_alpha(update)
+        pi, alpha = policy.policy(observations), later_alpha(update)
         return soft_value(update, pi, state, others, alpha, target=True)[0]
 
     def policy_metrics(self, update: Update) -> Metrics:
@@ -115,7 +117,7 @@ class MASACLearner(StochasticLearner):
         policy = cast(MASACPolicy, update.policy)
         pi = policy.policy(policy.encode(update.columns[Columns.OBS]))
         metrics = {
-            ALPHA: present_alpha(update),
+            ALPHA: in_reward_units(update, present_alpha(update)),
             POLICY_ENTROPY: pi.entropy().sum(-1).mean(-1),
         }
         if any(component.kind != "discrete" for component in policy.own_components):

@@ -29,7 +29,7 @@ from rommeo_rllib.experiments.sweeps import SweepPlan, SweepRequest
 from rommeo_rllib.experiments.tabular_sweep import TabularPlan
 from rommeo_rllib.experiments.trials import MOST_TRIALS
 from rommeo_rllib.reporting.sweep_figures import write_pictures
-from rommeo_rllib.schedules import make_alpha
+from rommeo_rllib.temperatures import make_alpha
 
 _POINTS = 20
 _FINAL = (0.1,)

@@ -193,7 +193,21 @@ class JointActionLearner(GroupedLearner):
             group.stacked,
             self._opponent_policies(group) if group.policy.TRAINS_CENTRALLY else None,
             self._parsed,
+            rows=self._rows(group, batches),
+            total=self._total,
         )
+
+    def _rows(self, group: PolicyGroup, batches: Mapping[str, Any]) -> Tensor:
+        """Rows of each policy's own batch, () or (policies,)."""
+        is_full = isinstance(batches, ReplicaBatches)
+        rows = [float(is_full or _num_rows(batches.get(i, {}))) for i in group.ids]
+        return torch.tensor(rows if group.stacked else rows[0], device=self.device)
+
+    def _total(self, tensor: Tensor) -> Tensor:
+        """The sum over all learners."""
+        if self.distributed:
+            torch.distributed.all_reduce(tensor)
+        return tensor
 
     def _opponent_policies(self, group: PolicyGroup) -> OpponentPolicies:
         if group.ids[0] not in self._opponents:
@@ -206,7 +220,12 @@ class JointActionLearner(GroupedLearner):
 
     def _gradient_step(self, batches: Mapping[str, Any], env_steps: int) -> None:
         total = []
-        for group, update in self._last_updates:
+        here = {group.ids[0]: update for group, update in self._last_updates}
+        for group in self._groups:
+            if group.ids[0] not in here:
+                self._without_batch(group)
+                continue
+            update = here[group.ids[0]]
             losses = self.losses(update)
             total.append(torch.stack(list(losses.values())).sum())
             self._pending_losses[group.ids[0]].append(
@@ -236,7 +255,6 @@ class JointActionLearner(GroupedLearner):
         present: Container[str] = batches
         if self.distributed:
             present = everywhere = self._average_gradients(batches)
-            here = {group.ids[0]: update for group, update in self._last_updates}
             self._trained = [
                 (group, here.get(group.ids[0]) or self._make_update(group, {}, env_steps))
                 for group in self._groups
@@ -260,6 +278,13 @@ class JointActionLearner(GroupedLearner):
             if hasattr(group.policy, "has_learned"):
                 group.policy.has_learned.data.fill_(1.0)
             self.after_update(update)
+
+    def _without_batch(self, group: PolicyGroup) -> None:
+        """What all learners do together, by one without a batch of these policies."""
+        critic = getattr(group.policy, "critic", None)
+        if self.distributed and critic is not None and critic.scale is not None:
+            sums = torch.zeros_like(critic.scale.statistics, dtype=torch.double)
+            critic.rescale(self._total(sums))
 
     def td_errors(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Of the latest update the `INDICES` of rows that have weights, and how wrong Q was there.

@@ -12,35 +12,52 @@ from typing import Annotated, Any, cast
 import gymnasium as gym
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.distribution import Distribution
 from ray.rllib.core.distribution.torch.torch_distribution import TorchCategorical
 from torch import Tensor, nn
 from typing_extensions import Self
 
 from rommeo_rllib import objective
+from rommeo_rllib.checks import FLAG
 from rommeo_rllib.components import action_size, has_choices, squash, total
 from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
 from rommeo_rllib.joint_action.config import JointActionConfig
 from rommeo_rllib.joint_action.learner import JointActionLearner
 from rommeo_rllib.joint_action.modules.action_distribution import ActionDistribution
+from rommeo_rllib.joint_action.modules.critic import NORMALISE_Q
 from rommeo_rllib.joint_action.modules.joint_q import JointQPolicy
 from rommeo_rllib.joint_action.modules.policy import JointActionPolicy
 from rommeo_rllib.joint_action.settings.options import STACKED, LearningRate, options
+from rommeo_rllib.joint_action.spaces.opponent_mask import OPPONENT_MASK
 from rommeo_rllib.joint_action.update import ALPHA, TrainedParameters, Update
 from rommeo_rllib.local_expectations import neighbours
 from rommeo_rllib.rng import GLOBAL_RNG, Rng
-from rommeo_rllib.schedules import (
+from rommeo_rllib.schedules import ScheduleSpec
+from rommeo_rllib.temperatures import (
+    RANDOMNESS,
     Auto,
-    ScheduleSpec,
+    Kept,
+    follow,
+    is_kept,
     is_learned,
+    kept_randomness,
     learned_alpha,
     make_alpha,
+    missing,
+    weight,
 )
 
 INITIAL_ALPHA = "initial_alpha"
 """Key of the model config: alpha before the first update, where it is learned."""
 
 ALPHA_LOSS = "alpha_loss"
+
+POLICY_RANDOMNESS = "policy_randomness"
+
+PLAYED_STATES, PLAYED_ACTIONS = 16, 8
+"""States of a batch for which actions are drawn to see how random the policy plays, and how many
+for each. Where all states are equal, there is one, and all actions are for it."""
 
 
 def _alpha(name: str, value: Any) -> None:
@@ -58,6 +75,7 @@ class StochasticConfig(JointActionConfig):
         *,
         alpha: Annotated[ScheduleSpec, _alpha, STACKED] = "auto",
         alpha_lr: LearningRate = 3e-4,
+        normalise_q: Annotated[bool, FLAG] = False,
         **kwargs: Any,
     ) -> Self:
         """Sets what concerns training.
@@ -68,9 +86,18 @@ class StochasticConfig(JointActionConfig):
                 {"initial", "final", "decay_steps", "kind": "linear"|"exponential"}, which is at
                 `final` from `decay_steps` on; or "auto" (or {"target_entropy", "initial"}, the
                 target per dimension of the action, or {"total_target_entropy", "initial"}, both in
-                nats), which learns it. The clock of all schedules is env steps sampled over the
-                run's lifetime, all env runners together.
-            alpha_lr: learning rate of alpha, where it is learned.
+                nats), which learns it. Or, without any unit, how random the policy is to play,
+                {"randomness": 0.1}, which may be a schedule, too: 1 is as random as can be. For a
+                choice it is a share of the greatest entropy, for a continuous dimension the
+                standard deviation, of the uniform distribution's (a normal one's with 3, where
+                there are no bounds); of several the mean counts. Alpha is then what brings that
+                about, and Q is of rewards alone, without a bonus for later steps. The clock of all
+                schedules is env steps sampled over the run's lifetime, all env runners together.
+            alpha_lr: learning rate of alpha, where it is learned for a target entropy.
+            normalise_q: the Q-function learns its targets in running standard deviations from
+                their running mean, so that it learns rewards of any scale alike. Alpha stays in
+                units of the reward, but for one that is found in the course of training, whose
+                `initial` is in standard deviations.
             **kwargs: what :meth:`JointActionConfig.training` takes, and of RLlib's SAC
                 `initial_alpha` and `target_entropy` (its target is that of the whole action, in
                 nats).
@@ -97,8 +124,13 @@ class StochasticConfig(JointActionConfig):
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:
         alpha = make_alpha(self.alpha)
+        if isinstance(alpha, Kept):
+            initial = 1.0
+        else:
+            initial = alpha.initial if isinstance(alpha, Auto) else alpha.value(0)
         return super()._model_config_auto_includes | {
-            INITIAL_ALPHA: alpha.initial if isinstance(alpha, Auto) else alpha.value(0),
+            INITIAL_ALPHA: initial,
+            NORMALISE_Q: self.normalise_q,
         }
 
 
@@ -108,7 +140,8 @@ class StochasticPolicy(JointQPolicy):
     Subclasses call `build_alpha()` in `setup()` and supply :meth:`take`.
 
     Attributes:
-        log_alpha: logarithm of a learned alpha, () or, stacked, (policies,).
+        log_alpha: logarithm of an alpha that is found in the course of training, in the critic's
+            units, () or, stacked, (policies,).
     """
 
     log_alpha: nn.Parameter
@@ -221,17 +254,96 @@ class StochasticLearner(JointActionLearner):
             cast(StochasticPolicy, policy).log_alpha.data.fill_(math.log(alpha.initial))
 
     def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
-        """Learned and scheduled alphas are not computed together."""
+        """Alphas that are found, and how, and scheduled ones are not computed together."""
         alpha = make_alpha(config.get_config_for_module(module_id).alpha)
-        learned = alpha if isinstance(alpha, Auto) else None
-        return super().group_key(config, module_id), learned
+        found = alpha if isinstance(alpha, Auto) else isinstance(alpha, Kept)
+        return super().group_key(config, module_id), found
+
+    def multipliers(self, policy: StochasticPolicy, config: Any) -> dict[str, nn.Parameter]:
+        """Logarithms of weights that are what keeps something at its target, by their names."""
+        return {ALPHA: policy.log_alpha} if is_kept(config.alpha, RANDOMNESS) else {}
+
+    @torch.no_grad()
+    def after_update(self, update: Update) -> None:
+        """Multipliers follow what was wanting, all learners' rows together."""
+        super().after_update(update)
+        policy = cast(StochasticPolicy, update.policy)
+        for name, log_multiplier in self.multipliers(policy, update.configs[0]).items():
+            wanting = update.wanting.get(name, torch.zeros_like(log_multiplier))
+            sums = update.total(torch.stack([wanting * update.rows, update.rows]))
+            log_multiplier.copy_(follow(log_multiplier, sums[0] / sums[1].clamp_min(1.0)))
 
 
 def present_alpha(update: Update) -> Tensor:
-    """The weight of the entropy by now, () or (policies,)."""
-    if is_learned(update.configs[0].alpha):
-        return cast(StochasticPolicy, update.policy).log_alpha.detach().exp()
-    return update.scheduled(ALPHA)
+    """The weight of the entropy by now, in the critic's units, () or (policies,)."""
+    alpha = update.configs[0].alpha
+    policy = cast(StochasticPolicy, update.policy)
+    if is_kept(alpha, RANDOMNESS):
+        return weight(policy.log_alpha.detach(), wanted_randomness(update))
+    if is_learned(alpha):
+        return policy.log_alpha.detach().exp()
+    return in_critics_units(update, update.scheduled(ALPHA))
+
+
+def later_alpha(update: Update) -> Tensor:
+    """The weight of the entropy of later steps in Q: none where the policy is kept random.
+
+    Otherwise what keeps it so would move Q, and Q that: at a long horizon without end.
+    """
+    alpha = present_alpha(update)
+    return torch.zeros_like(alpha) if is_kept(update.configs[0].alpha, RANDOMNESS) else alpha
+
+
+def in_critics_units(update: Update, value: Tensor) -> Tensor:
+    """What is in units of the reward, in those of the critic, (policies,) or () both."""
+    scale = update.policy.critic.scale
+    return value if scale is None else value / scale.std
+
+
+def in_reward_units(update: Update, value: Tensor) -> Tensor:
+    """The reverse, for people."""
+    scale = update.policy.critic.scale
+    return value if scale is None else value * scale.std
+
+
+@torch.no_grad()
+def wanted_randomness(update: Update) -> Tensor:
+    """How much more random the policy is to play, in [-1, 1], () or (policies,).
+
+    Measured once an update.
+    """
+    if ALPHA not in update.wanting:
+        found = played_randomness(update)
+        target = update.scheduled(ALPHA, kept_randomness).unsqueeze(-1)
+        wanting = missing(target, found)
+        is_choice = wanting.shape[-1] > 0
+        update.wanting[ALPHA] = wanting.mean(-1) if is_choice else torch.zeros_like(target[..., 0])
+    return update.wanting[ALPHA]
+
+
+@torch.no_grad()
+def played_randomness(update: Update) -> Tensor:
+    """How random the policy plays in the batch's states, whatever it thinks the others will do.
+
+    That is the mean over states of :meth:`ProductDistribution.randomness`, of actions as they are
+    taken to explore.
+
+    Returns:
+        (dimensions,) or (policies, dimensions).
+    """
+    policy = cast(StochasticPolicy, update.policy)
+    observations = policy.encode(update.columns[Columns.OBS])
+    mask = update.columns[OPPONENT_MASK]
+    is_one = all(bool((column == column[..., :1, :]).all()) for column in (observations, mask))
+    states, actions = PLAYED_STATES, PLAYED_ACTIONS
+    if is_one:
+        states, actions = 1, states * actions // 2
+    observations, mask = (
+        column[..., :states, :].unsqueeze(-2).expand(*column.shape[:-2], -1, actions, -1)
+        for column in (observations, mask)
+    )
+    taken, distribution, _ = policy.take(observations, True, update.rng, mask)
+    return distribution.randomness(taken).mean(-2)
 
 
 def soft_value(

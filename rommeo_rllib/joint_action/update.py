@@ -83,6 +83,10 @@ class Update:
         opponents: the door to the opponents' own policies, where training is central.
         parsed: what the configurations' options describe.
         td_errors: takes up how wrong Q was in each row, (B,), if rows have weights.
+        rows: how many rows here are each policy's own, B or, of one that goes along on another's
+            batch, 0: () or (policies,).
+        total: the sum of a tensor over all learners.
+        wanting: takes up how much more of a weight is wanted, by its name, see `temperatures`.
     """
 
     policy: JointQPolicy
@@ -94,13 +98,21 @@ class Update:
     opponents: OpponentPolicies | None = None
     parsed: ParsedOptions = field(default_factory=ParsedOptions)
     td_errors: list[Tensor] = field(default_factory=list)
+    rows: Tensor = field(default_factory=lambda: torch.tensor(1.0))
+    total: Callable[[Tensor], Tensor] = lambda tensor: tensor
+    wanting: dict[str, Tensor] = field(default_factory=dict)
 
-    def scheduled(self, name: str) -> Tensor:
-        """The present value of a scheduled option of each policy, () or (policies,)."""
+    def scheduled(self, name: str, parse: Parse = _schedule) -> Tensor:
+        """The present value of a scheduled option of each policy, () or (policies,).
+
+        Args:
+            name: the option.
+            parse: makes a schedule of its value and its name.
+        """
         # Most policies share one configuration object.
         distinct = {id(config): config for config in self.configs}
         present = {
-            key: self.parsed.of(config, name, _schedule).value(self.env_steps)
+            key: self.parsed.of(config, name, parse).value(self.env_steps)
             for key, config in distinct.items()
         }
         values = [present[id(config)] for config in self.configs]
@@ -115,16 +127,23 @@ class Update:
     def td_target(self, next_value: Callable[[], Tensor]) -> Tensor:
         """What Q is to be, (B,): the reward and, discounted, the next state's value.
 
+        Where targets are scaled, the scale takes them up: what follows speaks in its new units.
+
         Args:
-            next_value: makes that value, (B,); not called where nothing counts but the reward.
+            next_value: makes that value, in the critic's units, (B,); not called where nothing
+                counts but the reward.
+
+        Returns:
+            In the critic's units.
         """
-        rewards = self.columns[RLlibColumns.REWARDS]
-        if self.configs[0].gamma == 0.0:
-            return rewards
-        with torch.no_grad():
-            value = next_value()
-        terminated, discounts = self.columns[RLlibColumns.TERMINATEDS], self.columns[DISCOUNTS]
-        return objective.td_target(rewards, terminated, value, discounts)
+        critic = self.policy.critic
+        target = rewards = self.columns[RLlibColumns.REWARDS]
+        if self.configs[0].gamma != 0.0:
+            with torch.no_grad():
+                value = critic.in_reward_units(next_value())
+            terminated, discounts = self.columns[RLlibColumns.TERMINATEDS], self.columns[DISCOUNTS]
+            target = objective.td_target(rewards, terminated, value, discounts)
+        return critic.scaled(target, self.rows, self.total)
 
     def q_loss(
         self, observations: Tensor, own_actions: Tensor, opponent_actions: Tensor, targets: Tensor

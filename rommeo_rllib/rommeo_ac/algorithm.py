@@ -16,13 +16,17 @@ from rommeo_rllib.joint_action.settings.options import (
     STACKED,
     LearningRate,
     options,
-    schedule,
 )
 from rommeo_rllib.joint_action.stochastic import StochasticConfig
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
-from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
+from rommeo_rllib.rommeo_ac.policy import KEEPS_DIVERGENCE, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, OPPONENT_MODELS, REPARAMETERISED
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
+from rommeo_rllib.temperatures import DIVERGENCE, is_kept, make_kl_coeff
+
+
+def _kl_coeff(name: str, value: Any) -> None:
+    make_kl_coeff(value, name)
 
 
 class ROMMEOACConfig(StochasticConfig):
@@ -60,7 +64,7 @@ class ROMMEOACConfig(StochasticConfig):
     def training(
         self,
         *,
-        kl_coeff: Annotated[ScheduleSpec, schedule, STACKED] = 1.0,
+        kl_coeff: Annotated[ScheduleSpec, _kl_coeff, STACKED] = 1.0,
         opponent_model_lr: LearningRate = 3e-4,
         opponent_prior_lr: LearningRate = 3e-4,
         prior_window: Annotated[int | None, count().or_none()] = None,
@@ -77,6 +81,11 @@ class ROMMEOACConfig(StochasticConfig):
         Args:
             kl_coeff: weight of KL(opponent model || prior), in units of the reward; the paper's is
                 1. A number or a schedule, as of `alpha`; 0 leaves the opponent model unregularised.
+                Or, without the reward's unit, how far the opponent model may lean away from the
+                prior, {"divergence": 2.0}, which may be a schedule, too: in nats for each
+                dimension of an opponent's action (a choice counts as one), the mean over those who
+                are there, since each of them has to lean as far as one alone would. The weight is
+                then what keeps it there, and Q does not count it for later steps.
             opponent_model_lr: learning rate of the opponent model.
             opponent_prior_lr: learning rate of the opponent prior.
             prior_window: the prior is fitted to this many most recent env steps; None for the
@@ -140,9 +149,15 @@ class ROMMEOACConfig(StochasticConfig):
         super().check_values()
         has_window = self.prior_window is not None or not self.pad_prior_window
         check("pad_prior_window", self.pad_prior_window, has_window, "False without `prior_window`")
-        if self.opponent_model == IMPORTANCE_SAMPLING:
+        if self.opponent_model == IMPORTANCE_SAMPLING and not is_kept(self.kl_coeff, DIVERGENCE):
             # Eq. 11 divides by it.
             make_schedule(self.kl_coeff, "kl_coeff")
+
+    @property
+    def _model_config_auto_includes(self) -> dict[str, Any]:
+        return super()._model_config_auto_includes | {
+            KEEPS_DIVERGENCE: is_kept(self.kl_coeff, DIVERGENCE)
+        }
 
     @property
     def recent_window(self) -> int | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.columns import Columns
-from torch import Tensor
+from torch import Tensor, nn
 
 from rommeo_rllib import objective
 from rommeo_rllib.checks import check
@@ -22,8 +22,14 @@ from rommeo_rllib.joint_action.replay.columns import OPPONENT_ACTIONS, RECENT
 from rommeo_rllib.joint_action.spaces.encoding import to_env_units
 from rommeo_rllib.joint_action.spaces.opponent_mask import NEXT_OPPONENT_MASK, OPPONENT_MASK
 from rommeo_rllib.joint_action.stochastic import (
+    POLICY_RANDOMNESS,
     StochasticLearner,
+    StochasticPolicy,
     alpha_loss,
+    in_critics_units,
+    in_reward_units,
+    later_alpha,
+    played_randomness,
     present_alpha,
     soft_value,
 )
@@ -46,6 +52,14 @@ from rommeo_rllib.joint_action.update import (
 from rommeo_rllib.local_expectations import neighbours
 from rommeo_rllib.rommeo_ac.policy import ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, Resampling
+from rommeo_rllib.temperatures import (
+    DIVERGENCE,
+    RANDOMNESS,
+    is_kept,
+    kept_divergence,
+    missing,
+    weight,
+)
 
 PRIOR_LOSS = "prior_loss"
 KL_COEFF = "kl_coeff"
@@ -72,6 +86,17 @@ class ROMMEOACLearner(StochasticLearner):
             list(policy.fitted_network.parameters()), config.opponent_prior_lr
         )
         return trained
+
+    def group_key(self, config: AlgorithmConfig, module_id: str) -> object:
+        """KL weights that are found and scheduled ones are not computed together."""
+        own = config.get_config_for_module(module_id)
+        return super().group_key(config, module_id), is_kept(own.kl_coeff, DIVERGENCE)
+
+    def multipliers(self, policy: StochasticPolicy, config: Any) -> dict[str, nn.Parameter]:
+        """Logarithms of weights that are what keeps something at its target, by their names."""
+        own = cast(ROMMEOPolicy, policy)
+        kl = {KL_COEFF: own.log_kl_coeff} if is_kept(config.kl_coeff, DIVERGENCE) else {}
+        return super().multipliers(policy, config) | kl
 
     def losses(self, update: Update) -> Losses:
         """The losses of all policies of a group."""
@@ -160,7 +185,6 @@ class _ROMMEOUpdate:
         self.config = update.configs[0]
         self.batch = batch = update.columns
         self.rng = update.rng
-        self.td_target = update.td_target
         self.encoded = policy.encode(batch[Columns.OBS])
         # An encoder learns from the Q-function's loss alone.
         self.observations = self.encoded.detach()
@@ -171,9 +195,42 @@ class _ROMMEOUpdate:
             policy.opponents.component_mask(batch[OPPONENT_MASK]),
             policy.opponents.action_mask(batch[OPPONENT_MASK]),
         )
-        self.alpha = present_alpha(update)
-        self.kl_coeff = update.scheduled(KL_COEFF)
-        self.row_kl_coeff = self.kl_coeff.unsqueeze(-1)  # To go with (B,).
+
+    @property
+    def alpha(self) -> Tensor:
+        """In the critic's units, () or (policies,)."""
+        return present_alpha(self.update)
+
+    @property
+    def kl_coeff(self) -> Tensor:
+        """The same."""
+        if is_kept(self.config.kl_coeff, DIVERGENCE):
+            wanting = self._wanted_restraint()
+            return weight(self.policy.log_kl_coeff.detach(), wanting)
+        return in_critics_units(self.update, self.update.scheduled(KL_COEFF))
+
+    @property
+    def row_kl_coeff(self) -> Tensor:
+        """The same, to go with (B,)."""
+        return self.kl_coeff.unsqueeze(-1)
+
+    @torch.no_grad()
+    def _wanted_restraint(self) -> Tensor:
+        """How much more the opponent model is to be held back, in [-1, 1], () or (policies,).
+
+        Measured once an update, over the dimensions of those opponents' actions who are there.
+        """
+        found = self.update.wanting
+        if KL_COEFF not in found:
+            kl = self._kl(self.present, self.opponent_model, self.prior, self.proposal).sum(-1)
+            dimensions = self.policy.opponent_dimensions * self.present.component_mask
+            dimensions = dimensions.sum((-2, -1))
+            target = self.update.scheduled(KL_COEFF, kept_divergence)
+            mean = kl.clamp_min(0.0) / dimensions.clamp_min(1.0)
+            is_somebody = dimensions > 0
+            wanting = -missing(target, mean)
+            found[KL_COEFF] = torch.where(is_somebody, wanting, torch.zeros_like(wanting))
+        return found[KL_COEFF]
 
     def losses(self) -> Losses:
         """All losses; their sum has for each network the gradient of its own loss.
@@ -182,6 +239,8 @@ class _ROMMEOUpdate:
         policy's parameters and the opponents' actions are different inputs of Q - alpha log pi, and
         what flows back to each is just what that network's own loss calls for.
         """
+        if self.policy.critic.scale is not None:
+            self.q_target  # noqa: B018  # Q's units change with it, and gradients need theirs.
         # First, since it needs the gradient through what others may use without.
         prior_loss = self._prior_loss()
         if self.config.opponent_model == IMPORTANCE_SAMPLING:
@@ -225,6 +284,11 @@ class _ROMMEOUpdate:
         return _given(self.observations, self.policy.opponent_model)
 
     @cached_property
+    def proposal(self) -> _Proposal:
+        """What it proposes."""
+        return self._propose(self.opponent_model)
+
+    @cached_property
     def fitted_prior(self) -> ProductDistribution:
         """P at this batch's observations, as it is fitted."""
         return _given(self.observations, self.policy.opponent_prior)
@@ -242,13 +306,15 @@ class _ROMMEOUpdate:
         replayed = unsquash(policy.opponent_components, self.opponent_actions)
         mask = self.present.component_mask
         metrics = {
-            ALPHA: self.alpha,
-            KL_COEFF: self.kl_coeff,
+            ALPHA: in_reward_units(self.update, self.alpha),
+            KL_COEFF: in_reward_units(self.update, self.kl_coeff),
             POLICY_ENTROPY: proposal.expectation(entropy).mean(-1),
             KL_TO_PRIOR: self._kl(self.present, opponent_model, self.prior, proposal).mean(-1),
             LOG_LIKELIHOOD_MODEL: _masked_mean(opponent_model.log_prob(replayed), mask),
             LOG_LIKELIHOOD_PRIOR: _masked_mean(self.prior.log_prob(replayed), mask),
         }
+        if is_kept(self.config.alpha, RANDOMNESS):
+            metrics[POLICY_RANDOMNESS] = played_randomness(self.update).mean(-1)
         return metrics | self._of_marginal() | self._means(opponent_model, proposal)
 
     def _of_marginal(self) -> Metrics:
@@ -287,11 +353,14 @@ class _ROMMEOUpdate:
             means |= mean_per_dimension(name, actions)
         return means
 
+    @cached_property
+    def q_target(self) -> Tensor:
+        """What Q is to be, in the critic's units, (B,)."""
+        return self.update.td_target(self._next_value)
+
     def _q_loss(self) -> Tensor:
-        batch = self.batch
-        target = self.td_target(self._next_value)
-        own = batch[Columns.ACTIONS]
-        return self.update.q_loss(self.encoded, own, self.opponent_actions, target)
+        own = self.batch[Columns.ACTIONS]
+        return self.update.q_loss(self.encoded, own, self.opponent_actions, self.q_target)
 
     def _next_value(self) -> Tensor:
         """Eq. 15, with the target Q-function and those opponents who act at the next step."""
@@ -315,6 +384,8 @@ class _ROMMEOUpdate:
         proposal = self._propose(opponent_model)
         response_values, _ = self._response_value(state, proposal.latent)
         response_value = proposal.expectation(response_values)
+        if is_kept(self.config.kl_coeff, DIVERGENCE):
+            return response_value  # Nor does Q pay later for what holds the opponent model.
         kl = self._kl(state, opponent_model, prior, proposal)
         return objective.sampled_state_value(response_value, kl, self.row_kl_coeff)
 
@@ -338,7 +409,8 @@ class _ROMMEOUpdate:
         Returns:
             The policy's loss and the opponent model's, and the policy's mean entropy, (B,).
         """
-        proposal = self._propose(opponent_model)
+        is_learned = opponent_model is self.opponent_model
+        proposal = self.proposal if is_learned else self._propose(opponent_model)
         if proposal.weights is not None:
             return self._enumerated_losses(opponent_model, proposal, proposal.weights)
         latent = proposal.latent
@@ -407,8 +479,9 @@ class _ROMMEOUpdate:
             (B,) or (B, N) both.
         """
         conditional, seen_by_q, opponents = self._conditional(state, opponents_latent)
+        alpha = later_alpha(self.update) if state.is_next else self.alpha
         return soft_value(
-            self.update, conditional, seen_by_q, opponents, self.alpha, target=state.is_next
+            self.update, conditional, seen_by_q, opponents, alpha, target=state.is_next
         )
 
     def _conditional(

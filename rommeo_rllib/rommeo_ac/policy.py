@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import torch
 from ray.rllib.core.distribution.distribution import Distribution
-from torch import Tensor
+from torch import Tensor, nn
 
 from rommeo_rllib.components import all_actions, num_parameters, squash
 from rommeo_rllib.distributions import ChoiceMixture, ProductDistribution
@@ -13,6 +16,11 @@ from rommeo_rllib.joint_action.modules.critic import MAX_ENUMERATED_ACTIONS, lis
 from rommeo_rllib.joint_action.modules.networks import Network
 from rommeo_rllib.joint_action.stochastic import StochasticPolicy
 from rommeo_rllib.rng import GLOBAL_RNG, Rng
+
+KEEPS_DIVERGENCE = "keeps_divergence"
+"""Key of the model config: whether the KL weight is found in the course of training."""
+
+_LOG_KL_COEFF = "log_kl_coeff"
 
 
 class ROMMEOPolicy(StochasticPolicy):
@@ -30,6 +38,8 @@ class ROMMEOPolicy(StochasticPolicy):
             them, (their number, own action size); else None.
         counts_marginal: whether the marginal policy is known: all actions are choices, and the
             opponents' not too many.
+        log_kl_coeff: logarithm of a KL weight that is found in the course of training, in the
+            critic's units, () or, stacked, (policies,).
     """
 
     LEARNS_OPPONENT_MODEL = True
@@ -38,6 +48,7 @@ class ROMMEOPolicy(StochasticPolicy):
     all_opponent_actions: Tensor | None
     all_own_actions: Tensor | None
     counts_marginal: bool
+    log_kl_coeff: nn.Parameter
 
     def setup(self) -> None:
         """Builds the networks; on env runners only those that act."""
@@ -65,11 +76,29 @@ class ROMMEOPolicy(StochasticPolicy):
             self.opponent_prior_network = self.build_network(self.observation_size, opponents)
         self.build_critic()
         self.build_alpha()
+        if self.model_config.get(KEEPS_DIVERGENCE):
+            self.log_kl_coeff = nn.Parameter(torch.tensor(0.0))
+
+    @cached_property
+    def opponent_dimensions(self) -> Tensor:
+        """Of each component of the opponents' actions, (components,); a choice counts as one."""
+        sizes = [1 if c.kind == "discrete" else c.size for c in self.opponent_components]
+        return torch.tensor(sizes, dtype=torch.float32, device=self.log_alpha.device)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        # A run may be restored with another kind of KL weight.
+        name = f"{prefix}{_LOG_KL_COEFF}"
+        own = getattr(self, _LOG_KL_COEFF, None)
+        if own is None:
+            state_dict.pop(name, None)
+        else:
+            state_dict.setdefault(name, own.detach())
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
         prior = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
-        return [*super().get_non_inference_attributes(), *prior]
+        return [*super().get_non_inference_attributes(), _LOG_KL_COEFF, *prior]
 
     @property
     def fitted_network(self) -> Network:

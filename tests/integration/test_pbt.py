@@ -14,7 +14,7 @@ from representative import cases
 from small import assert_equal_tensors, game_config, policy_of
 
 from rommeo_rllib import ROMMEOAC
-from rommeo_rllib.schedules import make_alpha
+from rommeo_rllib.temperatures import make_alpha
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -15,7 +15,7 @@ from scipy import stats
 from small import DECAY, assert_finite, game_config, policy_of, shared_policy
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig
-from rommeo_rllib.schedules import make_alpha
+from rommeo_rllib.temperatures import make_alpha
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -17,7 +17,7 @@ from ray.rllib.policy.policy import Policy, PolicySpec
 
 from rommeo_rllib import ROMMEOAC, ROMMEOACConfig, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
-from rommeo_rllib.schedules import make_alpha
+from rommeo_rllib.temperatures import make_alpha
 
 DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
 

@@ -16,7 +16,7 @@ from test_rommeo_losses import make_policy
 
 from rommeo_rllib import DDPGConfig, MASQLConfig, ROMMEOACConfig
 from rommeo_rllib.joint_action.settings.other_algorithms import owners
-from rommeo_rllib.schedules import Auto, make_alpha
+from rommeo_rllib.temperatures import Auto, make_alpha
 
 BOX = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rommeo_rllib.naming import reject_unknown_keys
-from rommeo_rllib.schedules import Auto, is_learned, make_alpha, make_schedule
+from rommeo_rllib.schedules import make_schedule
+from rommeo_rllib.temperatures import Auto, is_learned, make_alpha
 
 DECAY = {"initial": 500.0, "final": 0.1, "decay_steps": 1000}
 

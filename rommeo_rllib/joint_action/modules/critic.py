@@ -13,12 +13,16 @@ from torch import Tensor, nn
 from rommeo_rllib import objective
 from rommeo_rllib.components import ActionComponent, action_size, all_actions
 from rommeo_rllib.joint_action.modules.gradients import frozen
+from rommeo_rllib.joint_action.modules.networks import Dense, TargetScale
 
 Q_LAYER_NORM = "q_layer_norm"
 """Key of the model config: whether the hidden layers of Q-networks are normalised."""
 
 TWIN_Q = "twin_q"
 """Key of the model config: one of `TWIN_Q_CHOICES`."""
+
+NORMALISE_Q = "normalise_q"
+"""Key of the model config: whether Q-networks learn targets scaled by their running statistics."""
 
 MINIMUM, MEAN = "minimum", "mean"
 TWIN_Q_CHOICES = (False, True, MINIMUM, MEAN)
@@ -56,6 +60,8 @@ class Critic(nn.Module):
             Q-network has an output for each.
         own_actions: where those are made of several choices, all of them, (N, own action size);
             else None.
+        scale: where targets are scaled, by what; the networks then speak of standard deviations
+            from the mean, and so does the critic. Else None.
     """
 
     own_actions: Tensor | None
@@ -92,6 +98,12 @@ class Critic(nn.Module):
         )
         # Not registered here: these are the policy's.
         self._encoders = dict(encoders)
+        self.scale = TargetScale() if model_config.get(NORMALISE_Q, False) else None
+        if self.scale is not None:
+            # What has not been learned counts for nothing, at any scale of the rewards.
+            for last in self._last_layers(self.networks):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         if inference_only:
             return
         self.target_networks = _copied(self.networks)
@@ -101,6 +113,52 @@ class Critic(nn.Module):
     def trained(self) -> list[nn.Parameter]:
         """What the loss trains: Q-networks and encoders."""
         return [p for one in (self.networks, *self._encoders.values()) for p in one.parameters()]
+
+    def in_reward_units(self, values: Tensor) -> Tensor:
+        """What the critic says, (..., B), in units of the reward."""
+        if self.scale is None:
+            return values
+        return self.scale.mean.unsqueeze(-1) + self.scale.std.unsqueeze(-1) * values
+
+    def scaled(self, targets: Tensor, rows: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+        """Takes up what Q is to be into the scale, and says it in the networks' own units.
+
+        What the networks stand for stays what it was. To be called before anything is computed
+        that a gradient is to flow through.
+
+        Args:
+            targets: in units of the reward, (..., B).
+            rows: how many of each policy's targets are its own, B or 0, () or (policies,).
+            total: the sum over all learners.
+
+        Returns:
+            Targets for :meth:`losses`.
+        """
+        if self.scale is None:
+            return targets
+        precise = targets.double()
+        ones = torch.ones_like(precise)
+        sums = torch.stack([v.mean(-1) for v in (ones, precise, precise.square())], -1)
+        self.rescale(total(sums * rows.unsqueeze(-1)))
+        return (targets - self.scale.mean.unsqueeze(-1)) / self.scale.std.unsqueeze(-1)
+
+    @torch.no_grad()
+    def rescale(self, sums: Tensor) -> None:
+        """Takes up a batch of targets; what the networks stand for stays what it was (PopArt).
+
+        Args:
+            sums: see :meth:`TargetScale.observe`.
+        """
+        assert self.scale is not None
+        factor, shift = (change[..., None, None] for change in self.scale.observe(sums))
+        for last in self._last_layers(self.networks, self.target_networks):
+            last.weight.mul_(factor)
+            last.bias.mul_(factor).add_(shift)
+
+    def _last_layers(self, *networks: nn.Module) -> list[Dense]:
+        lasts = [network[-1] for group in networks for network in group.children()]
+        assert all(isinstance(last, Dense) for last in lasts), "Q-networks end in a Dense layer."
+        return lasts
 
     @property
     def followed(self) -> list[tuple[nn.Module, nn.Module]]:

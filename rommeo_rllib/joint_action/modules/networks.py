@@ -157,7 +157,78 @@ class Network(nn.Sequential):
         return outputs if rows is inputs else outputs.unflatten(-2, inputs.shape[stacked:-1])
 
 
-STACKABLE = (Dense, LayerNorm)
+class TargetScale(nn.Module):
+    """Mean and standard deviation of what a Q-function is to be, by which its targets are scaled.
+
+    They are running ones: of all targets at first, then of the latest few hundred batches.
+
+    Attributes:
+        statistics: (3,) or, stacked, (policies, 3): mean, variance, and the number of batches so
+            far. Parameters, so that they are stored, stacked and handed on as those are.
+    """
+
+    LEAST_SHARE = 0.005
+    """Of a batch in both statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statistics = nn.Parameter(torch.zeros(3), requires_grad=False)
+
+    @property
+    def mean(self) -> Tensor:
+        """() or (policies,)."""
+        return self.statistics[..., 0]
+
+    @property
+    def std(self) -> Tensor:
+        """The same; 1 while all targets have been equal."""
+        return _std(self.statistics[..., 1])
+
+    @torch.no_grad()
+    def observe(self, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes up a batch.
+
+        Args:
+            sums: number of targets, their sum and that of their squares, in double precision,
+                (3,) or (policies, 3). Without any targets nothing changes.
+
+        Returns:
+            What scaled values have to be multiplied by, and what is added then, in order to stand
+            for the same as before: () or (policies,) both.
+        """
+        before = self.statistics.double()
+        mean, variance, batches = before.unbind(-1)
+        rows, total, squares = sums.unbind(-1)
+        batch_mean = total / rows.clamp_min(1.0)
+        batch_variance = squares / rows.clamp_min(1.0) - batch_mean.square()
+        # What rounding leaves of equal targets is no variance.
+        is_real = batch_variance > 1e-12 * batch_mean.square()
+        batch_variance = torch.where(is_real, batch_variance, torch.zeros_like(batch_variance))
+        share = (1.0 / (batches + 1.0)).clamp_min(self.LEAST_SHARE)
+        moved = batch_mean - mean
+        now = torch.stack(
+            [
+                mean + share * moved,
+                (1.0 - share) * (variance + share * moved.square()) + share * batch_variance,
+                batches + 1.0,
+            ],
+            -1,
+        )
+        now = torch.where((rows > 0).unsqueeze(-1), now, before)
+        self.statistics.copy_(now)
+        std, new_std = _std(variance), _std(now[..., 1])
+        # Before anything has varied there is nothing to keep.
+        keeps = variance > 0
+        factor = torch.where(keeps, std / new_std, torch.ones_like(std))
+        shift = torch.where(keeps, (mean - now[..., 0]) / new_std, torch.zeros_like(std))
+        return factor.float(), shift.float()
+
+
+def _std(variance: Tensor) -> Tensor:
+    return torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt()
+
+
+STACKABLE = (Dense, LayerNorm, TargetScale)
 """Layers whose parameters may have a leading axis."""
 
 
