@@ -109,10 +109,10 @@ def learned_alpha(spec: ScheduleSpec, **changes: Any) -> dict[str, Any]:
     return kept | changes
 
 
-INTEGRAL, PROPORTIONAL = 0.03, 1.0
+INTEGRAL, PROPORTIONAL = 0.1, 2.0
 """How fast the logarithm of a multiplier moves with what is missing, and how far it leans."""
 
-MOST_LOG = 12.0
+MOST_LOG = 7.0
 """Bounds the logarithm of a multiplier, up and down: where a target is out of reach, it would go on
 for ever, and it has to come back."""
 

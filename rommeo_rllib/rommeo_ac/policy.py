@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import torch
 from ray.rllib.core.distribution.distribution import Distribution
@@ -19,8 +18,6 @@ from rommeo_rllib.rng import GLOBAL_RNG, Rng
 
 KEEPS_DIVERGENCE = "keeps_divergence"
 """Key of the model config: whether the KL weight is found in the course of training."""
-
-_LOG_KL_COEFF = "log_kl_coeff"
 
 
 class ROMMEOPolicy(StochasticPolicy):
@@ -85,20 +82,10 @@ class ROMMEOPolicy(StochasticPolicy):
         sizes = [1 if c.kind == "discrete" else c.size for c in self.opponent_components]
         return torch.tensor(sizes, dtype=torch.float32, device=self.log_alpha.device)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        # A run may be restored with another kind of KL weight.
-        name = f"{prefix}{_LOG_KL_COEFF}"
-        own = getattr(self, _LOG_KL_COEFF, None)
-        if own is None:
-            state_dict.pop(name, None)
-        else:
-            state_dict.setdefault(name, own.detach())
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
         prior = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
-        return [*super().get_non_inference_attributes(), _LOG_KL_COEFF, *prior]
+        return [*super().get_non_inference_attributes(), "log_kl_coeff", *prior]
 
     @property
     def fitted_network(self) -> Network:

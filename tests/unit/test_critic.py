@@ -11,7 +11,13 @@ from torch import nn
 
 from rommeo_rllib import ROMMEOACConfig
 from rommeo_rllib.components import ActionComponent
-from rommeo_rllib.joint_action.modules.critic import Q_LAYER_NORM, TWIN_Q, Critic, TargetNetworks
+from rommeo_rllib.joint_action.modules.critic import (
+    NORMALISE_Q,
+    Q_LAYER_NORM,
+    TWIN_Q,
+    Critic,
+    TargetNetworks,
+)
 from rommeo_rllib.joint_action.modules.networks import mlp
 
 ROWS, OBSERVED, OWN, OTHERS = 5, 2, 3, 4
@@ -23,7 +29,7 @@ def make_critic(twin_q: bool | str, kind: str = "discrete", **settings: Any) -> 
     def build(inputs: int, outputs: int, *, layer_norm: bool) -> nn.Module:
         return mlp(inputs, [8], outputs, "tanh", layer_norm=layer_norm)
 
-    config = {Q_LAYER_NORM: False, TWIN_Q: twin_q}
+    config = {Q_LAYER_NORM: False, TWIN_Q: twin_q, NORMALISE_Q: settings.pop("normalise_q", False)}
     own = [ActionComponent(kind, OWN)]
     return Critic(OBSERVED, own, OTHERS, build, settings.pop("encoders", {}), config, **settings)
 
@@ -131,3 +137,70 @@ def test_for_inference_there_are_no_targets():
 def test_any_other_choice_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`twin_q` is .*allowed: .*'minimum'"):
         ROMMEOACConfig().training(twin_q=wrong).check_values()
+
+
+def scaled_critic(twin_q: bool | str = False, kind: str = "discrete") -> Critic:
+    critic = make_critic(twin_q, kind, normalise_q=True)
+    with torch.no_grad():
+        for parameter in critic.parameters():
+            if parameter is not critic.scale.statistics:
+                parameter.uniform_(-1.0, 1.0)
+    return critic
+
+
+def take_up(critic: Critic, *batches: torch.Tensor) -> torch.Tensor:
+    for batch in batches:
+        scaled = critic.scaled(batch, torch.tensor(float(len(batch))), lambda tensor: tensor)
+    return scaled
+
+
+def test_targets_are_scaled_by_mean_and_deviation_of_all_so_far():
+    critic = scaled_critic()
+    batches = [torch.randn(50) * 30.0 + 1000.0, torch.randn(50) * 90.0 - 2000.0]
+    scaled = take_up(critic, *batches)
+    every = torch.cat(batches)
+    expected = (batches[-1] - every.mean()) / every.std(correction=0)
+    torch.testing.assert_close(scaled, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("twin_q", [False, "mean"])
+@pytest.mark.parametrize("target", [False, True])
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_what_a_critic_stands_for_outlives_another_scale(twin_q, target, kind):
+    critic = scaled_critic(twin_q, kind)
+    take_up(critic, torch.tensor([-1.0, 1.0]))
+    before = critic.in_reward_units(critic(*inputs(), target=target))
+    take_up(critic, torch.tensor([400.0, 700.0]))
+    assert critic.scale.std > 100.0
+    after = critic.in_reward_units(critic(*inputs(), target=target))
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
+
+
+def test_equal_targets_have_no_scale_yet():
+    critic = scaled_critic()
+    scaled = take_up(critic, torch.full((7,), 0.1), torch.full((7,), 0.1))
+    assert not scaled.any()
+    assert critic.scale.std == 1.0
+    before = critic(*inputs())
+    # The first reward: what has been learned of none is not taken for something in its unit.
+    take_up(critic, torch.tensor([0.1, 0.1, 0.1 + 1e-4]))
+    torch.testing.assert_close(critic(*inputs()), before)
+    assert critic.scale.std < 1e-3
+
+
+def test_a_new_critic_of_scaled_targets_says_nothing():
+    assert not make_critic("mean", normalise_q=True)(*inputs()).any()
+
+
+def test_the_scale_forgets_targets_of_long_ago():
+    critic = scaled_critic()
+    take_up(critic, torch.randn(50) * 1000.0, *[torch.randn(50)] * 3000)
+    assert critic.scale.std == pytest.approx(1.0, rel=0.3)
+
+
+def test_a_policy_without_targets_keeps_its_scale():
+    critic = scaled_critic()
+    take_up(critic, torch.tensor([3.0, 5.0]))
+    before = critic.scale.statistics.clone()
+    critic.scaled(torch.tensor([30.0, 50.0]), torch.tensor(0.0), lambda tensor: tensor)
+    torch.testing.assert_close(critic.scale.statistics, before)
