@@ -42,6 +42,8 @@ class ROMMEOPolicy(StochasticPolicy):
     LEARNS_OPPONENT_MODEL = True
     """Whether the opponent model leans towards the optimum; else it is the prior itself."""
 
+    OPTIONAL_PARAMETERS = frozenset({"log_kl_coeff"})
+
     all_opponent_actions: Tensor | None
     all_own_actions: Tensor | None
     counts_marginal: bool

@@ -58,12 +58,13 @@ class StoredPolicies:
 
 
 def shapes_of(modules: Iterable[tuple[str, Any]]) -> dict[str, Shapes]:
-    """The shapes of each policy's parameters; none of one that is no network."""
+    """The shapes of each policy's parameters but optional ones; none of one that is no network."""
     found: dict[str, Shapes] = {}
     for policy, module in modules:
         module = module.unwrapped()
         state = module.state_dict() if isinstance(module, nn.Module) else {}
-        found[policy] = {name: tuple(value.shape) for name, value in state.items()}
+        optional = getattr(module, "OPTIONAL_PARAMETERS", ())
+        found[policy] = {n: tuple(value.shape) for n, value in state.items() if n not in optional}
     return found
 
 

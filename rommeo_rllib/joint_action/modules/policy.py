@@ -50,6 +50,9 @@ class JointActionPolicy(TorchRLModule, InferenceOnlyAPI):
     TRAINS_CENTRALLY = False
     """Whether training needs what the opponents observe, and their own policies."""
 
+    OPTIONAL_PARAMETERS = frozenset[str]()
+    """Parameters that a run may be restored without, or that a state may have in vain."""
+
     opponents: Opponents
     rng: Rng = GLOBAL_RNG
 
