@@ -343,7 +343,8 @@ def played_randomness(update: Update) -> Tensor:
         for column in (observations, mask)
     )
     taken, distribution, _ = policy.take(observations, True, update.rng, mask)
-    return distribution.randomness(taken).mean(-2)
+    # Mixtures that are counted are for acting greedily.
+    return cast(ProductDistribution, distribution).randomness(taken).mean(-2)
 
 
 def soft_value(
