@@ -91,12 +91,12 @@ def is_kept(spec: ScheduleSpec, key: str) -> bool:
     return isinstance(spec, Mapping) and key in spec
 
 
-def kept_randomness(spec: Mapping[str, Any], name: str = "alpha") -> Schedule:
+def kept_randomness(spec: ScheduleSpec, name: str = "alpha") -> Schedule:
     """The target of an alpha that :func:`is_kept`, fractions."""
     return _kept_at(spec, RANDOMNESS, name, at_most=1.0)
 
 
-def kept_divergence(spec: Mapping[str, Any], name: str = "kl_coeff") -> Schedule:
+def kept_divergence(spec: ScheduleSpec, name: str = "kl_coeff") -> Schedule:
     """The target of a KL weight that :func:`is_kept`, nats."""
     return _kept_at(spec, DIVERGENCE, name)
 
@@ -142,7 +142,8 @@ def follow(log_multiplier: Tensor, wanting: Tensor) -> Tensor:
     return (log_multiplier + INTEGRAL * wanting).clamp(-MOST_LOG, MOST_LOG)
 
 
-def _kept_at(spec: Mapping[str, Any], key: str, name: str, at_most: float = math.inf) -> Schedule:
+def _kept_at(spec: ScheduleSpec, key: str, name: str, at_most: float = math.inf) -> Schedule:
+    assert isinstance(spec, Mapping)
     reject_unknown_keys(spec, (key,), name)
     return make_schedule(spec[key], f"{name}[{key!r}]", at_most=at_most)
 

@@ -314,10 +314,10 @@ def wanted_randomness(update: Update) -> Tensor:
     """
     if ALPHA not in update.wanting:
         found = played_randomness(update)
-        target = update.scheduled(ALPHA, kept_randomness).unsqueeze(-1)
-        wanting = missing(target, found)
-        is_choice = wanting.shape[-1] > 0
-        update.wanting[ALPHA] = wanting.mean(-1) if is_choice else torch.zeros_like(target[..., 0])
+        target = update.scheduled(ALPHA, kept_randomness)
+        is_choice = found.shape[-1] > 0
+        wanting = missing(target, found.mean(-1)) if is_choice else torch.zeros_like(target)
+        update.wanting[ALPHA] = wanting
     return update.wanting[ALPHA]
 
 

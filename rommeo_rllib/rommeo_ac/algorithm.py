@@ -22,7 +22,7 @@ from rommeo_rllib.rommeo_ac.learner import ROMMEOACLearner
 from rommeo_rllib.rommeo_ac.policy import KEEPS_DIVERGENCE, ROMMEOPolicy
 from rommeo_rllib.rommeo_ac.resampling import IMPORTANCE_SAMPLING, OPPONENT_MODELS, REPARAMETERISED
 from rommeo_rllib.schedules import ScheduleSpec, make_schedule
-from rommeo_rllib.temperatures import DIVERGENCE, is_kept, make_kl_coeff
+from rommeo_rllib.temperatures import DIVERGENCE, RANDOMNESS, is_kept, make_kl_coeff
 
 
 def _kl_coeff(name: str, value: Any) -> None:
@@ -143,6 +143,29 @@ class ROMMEOACConfig(StochasticConfig):
             opponent_model_lr=0.01,
             opponent_prior_lr=0.01,
         ).rl_module(model_config=self.PAPER_NETWORKS)
+
+    def without_units(self, env_steps: int) -> Self:
+        """Settings of alpha, the KL weight and Q that know no unit of the reward, for a whole run.
+
+        A quarter of it is spent exploring nearly at random; then the policy becomes sure of its
+        answers, and the opponent model leans towards the best of them (docs/choosing_alpha.md).
+
+        Args:
+            env_steps: length of the run; what Tune's `stop` says, at least 10.
+
+        Raises:
+            ValueError: for another length.
+        """
+        count(least=10)("env_steps", env_steps)
+
+        def over_the_run(*points: tuple[float, float]) -> list[list[float]]:
+            return [[int(fraction * env_steps), value] for fraction, value in points]
+
+        randomness = over_the_run((0.0, 1.0), (0.25, 0.9), (0.37, 0.1), (1.0, 0.03))
+        divergence = over_the_run((0.0, 0.02), (0.35, 0.05), (0.5, 1.5))
+        return self.training(
+            alpha={RANDOMNESS: randomness}, kl_coeff={DIVERGENCE: divergence}, normalise_q=True
+        )
 
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""

@@ -54,6 +54,10 @@ class ROMMEOACEMPConfig(ROMMEOACConfig):
         config = super().paper_settings()
         return config.training(opponent_model_lr=type(self)().opponent_model_lr)
 
+    def without_units(self, env_steps: int) -> Self:
+        """Those of ROMMEO-AC, but for the KL weight, which has no effect here."""
+        return super().without_units(env_steps).training(kl_coeff=type(self)().kl_coeff)
+
     def check_values(self) -> None:
         """Checks every value; raises a ValueError that names field, value and what is allowed."""
         super().check_values()

@@ -204,3 +204,12 @@ def test_a_policy_without_targets_keeps_its_scale():
     before = critic.scale.statistics.clone()
     critic.scaled(torch.tensor([30.0, 50.0]), torch.tensor(0.0), lambda tensor: tensor)
     torch.testing.assert_close(critic.scale.statistics, before)
+
+
+def test_scaled_targets_need_a_last_layer_that_can_be_scaled():
+    def build(inputs: int, outputs: int, *, layer_norm: bool) -> nn.Module:
+        return nn.Sequential(nn.Linear(inputs, outputs), nn.Tanh())
+
+    config = {Q_LAYER_NORM: False, TWIN_Q: False, NORMALISE_Q: True}
+    with pytest.raises(ValueError, match=r"`normalise_q` is True.*ends in Tanh.*allowed"):
+        Critic(OBSERVED, [ActionComponent("discrete", OWN)], OTHERS, build, {}, config)

@@ -13,7 +13,7 @@ import torch
 from ray.rllib.core.columns import Columns
 from torch import Tensor
 
-from rommeo_rllib import MASACConfig, ROMMEOACConfig
+from rommeo_rllib import MASACConfig, ROMMEOACConfig, ROMMEOACEMPConfig
 from rommeo_rllib.baselines.masac import MASACPolicy
 from rommeo_rllib.components import action_size, broad_latent, squash
 from rommeo_rllib.distributions import ProductDistribution
@@ -273,7 +273,7 @@ KEPT = {"alpha": {"randomness": 0.3}, "kl_coeff": {"divergence": 0.5}}
     [
         (BOX, (BOX,), (1.0,), "reparameterised", 80),
         (CHOICE, (CHOICE,), (1.0,), IMPORTANCE_SAMPLING, 60),
-        (MIXED, (MIXED,), (1.0,), "reparameterised", 160),
+        (MIXED, (MIXED,), (1.0,), "reparameterised", 120),
         (BOX, (BOX, CHOICE), (1.0, 1.0), IMPORTANCE_SAMPLING, 80),
         (BOX, (BOX, BOX), (1.0, 0.0), "reparameterised", 80),
     ],
@@ -403,3 +403,23 @@ def test_an_alpha_in_units_of_the_reward_stays_what_it_is():
 
 def test_a_learned_alpha_is_parsed_as_before():
     assert make_alpha({"target_entropy": -2.0, "initial": 3.0}) == Auto(3.0, -2.0)
+
+
+def test_a_whole_run_without_units_ends_sure_of_its_answers():
+    config = ROMMEOACConfig().environment("climbing_game").without_units(1000)
+    config.check_values()
+    randomness, divergence = make_alpha(config.alpha), make_kl_coeff(config.kl_coeff)
+    assert isinstance(randomness, Kept)
+    assert isinstance(divergence, Kept)
+    assert (randomness.target.value(0), randomness.target.value(1000)) == (1.0, 0.03)
+    assert (divergence.target.value(0), divergence.target.value(1000)) == (0.02, 1.5)
+    assert config.normalise_q
+    ablation = ROMMEOACEMPConfig().without_units(1000)
+    assert ablation.alpha == config.alpha
+    assert not list(ablation.settings_in_vain())
+
+
+@pytest.mark.parametrize("bad", [0, 9, -1, 10.5, "1000", None])
+def test_an_impossible_length_of_a_run_is_named(bad):
+    with pytest.raises(ValueError, match=r"`env_steps` is .*allowed: an integer of at least 10"):
+        ROMMEOACConfig().without_units(bad)

@@ -156,9 +156,15 @@ class Critic(nn.Module):
             last.bias.mul_(factor).add_(shift)
 
     def _last_layers(self, *networks: nn.Module) -> list[Dense]:
-        lasts = [network[-1] for group in networks for network in group.children()]
-        assert all(isinstance(last, Dense) for last in lasts), "Q-networks end in a Dense layer."
-        return lasts
+        lasts = [list(network.children())[-1] for group in networks for network in group.children()]
+        found = [last for last in lasts if isinstance(last, Dense)]
+        if len(found) < len(lasts):
+            raise ValueError(
+                f"`{NORMALISE_Q}` is True, and a Q-network ends in "
+                f"{type(lasts[0]).__name__}; allowed: networks that end in "
+                f"{Dense.__module__}.Dense, or False."
+            )
+        return found
 
     @property
     def followed(self) -> list[tuple[nn.Module, nn.Module]]:
