@@ -86,8 +86,10 @@ class ROMMEOPolicy(StochasticPolicy):
 
     def get_non_inference_attributes(self) -> list[str]:
         """What an env runner does not need."""
-        prior = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
-        return [*super().get_non_inference_attributes(), "log_kl_coeff", *prior]
+        own = ["opponent_prior_network"] if self.LEARNS_OPPONENT_MODEL else []
+        if self.model_config.get(KEEPS_DIVERGENCE):
+            own.append("log_kl_coeff")
+        return [*super().get_non_inference_attributes(), *own]
 
     @property
     def fitted_network(self) -> Network:

@@ -16,6 +16,7 @@ from torch import Tensor
 from rommeo_rllib import MASACConfig, ROMMEOACConfig, ROMMEOACEMPConfig
 from rommeo_rllib.baselines.masac import MASACPolicy
 from rommeo_rllib.components import action_size, broad_latent, squash
+from rommeo_rllib.deployment.export import GreedyActor
 from rommeo_rllib.distributions import ProductDistribution
 from rommeo_rllib.joint_action import stochastic
 from rommeo_rllib.joint_action.modules.critic import NORMALISE_Q, Q_LAYER_NORM
@@ -340,6 +341,12 @@ def test_the_policy_as_it_plays_counts_without_what_it_learns_to_answer_besides(
         Trainer(uniform_opponent_fraction=fraction, **KEPT).batch() for fraction in (0.0, 0.9)
     )
     torch.testing.assert_close(wanted_randomness(one), wanted_randomness(other))
+
+
+def test_a_policy_with_multipliers_is_exported_without_them():
+    names = {name for name, _ in GreedyActor(make_policy(CHOICE, (CHOICE,))).named_parameters()}
+    assert not any("log_" in name or "critic" in name for name in names)
+    assert any("policy_network" in name for name in names)
 
 
 class SureInOneState(MASACPolicy):
