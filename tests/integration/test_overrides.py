@@ -19,13 +19,16 @@ OTHERWISE = {
     "alpha_lr": 0.3,
     "exploration_noise": 0.9,
     "gamma": 0.1,
+    "gaussian_l2": 10.0,
     "grad_clip": 1e-3,
     "kl_coeff": 30.0,
     "opponent_model": "importance_sampling",
     "opponent_model_lr": 0.1,
     "opponent_prior_lr": 0.1,
+    "pad_prior_window": True,
     "particles": 4,
     "policy_lr": 0.1,
+    "prior_gaussian_l2": 10.0,
     "prior_uniform_weight": 0.7,
     "q_lr": 0.1,
     "saturation_penalty": 10.0,
@@ -33,7 +36,11 @@ OTHERWISE = {
     "uniform_opponent_fraction": 0.9,
     "value_particles": 4,
 }
-BESIDES = {"alpha_lr": {"alpha": "auto"}, "grad_clip_by": {"grad_clip": 1e-2}}
+BESIDES = {
+    "alpha_lr": {"alpha": "auto"},
+    "grad_clip_by": {"grad_clip": 1e-2},
+    "pad_prior_window": {"prior_window": 1000},
+}
 CONFIGS = [ROMMEOACConfig, MASQLConfig, PR2ACConfig, DDPGOMConfig]  # With all keys between them.
 
 
