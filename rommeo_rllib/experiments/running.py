@@ -408,9 +408,10 @@ def raise_if_incomplete(results: Results, where: str, again: str | None = None) 
         ended = f"{len(results) - len(errors)} of {total} trials in {where} have ended"
         raise Interrupted(results.interrupted, f"{ended}; {again} goes on.")
     if errors:
+        first = reason(errors[0]).rstrip(".")
         raise CommandError(
-            f"{len(errors)} of {total} trials failed; the first: {reason(errors[0])}. Details are "
-            f"in {where}; {again} runs them again."
+            f"{len(errors)} of {total} trials failed; the first: {first}. Details are in {where}; "
+            f"{again} runs them again."
         )
     if unfinished:
         raise CommandError(

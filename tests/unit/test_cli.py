@@ -307,12 +307,12 @@ def test_an_interrupt_ends_with_the_shells_status_for_it(monkeypatch, capsys):
 
 
 def test_seeds_that_end_well_are_reported_though_others_failed(trials_bring, tmp_path, capsys):
-    trials_bring += [failed(0, "ValueError: bad luck"), trial(3, replicas=3, asked=1)]
+    trials_bring += [failed(0, "ValueError: bad luck."), trial(3, replicas=3, asked=1)]
     table = tmp_path / "deep" / "table.json"
     options = ["--num-samples", "4", "--replicas", "3", "--json", str(table)]
     status, errors = ended(["train", NAME, *options], capsys)
     assert status == 1
-    assert "1 of 2 trials failed; the first: ValueError: bad luck." in errors
+    assert "1 of 2 trials failed; the first: ValueError: bad luck. Details" in errors
     # Seeds 4 and 5, which the second trial computed as well, were not asked for.
     assert [row["seed"] for row in json.loads(table.read_text())] == [3]
 
