@@ -265,17 +265,17 @@ class _ROMMEOUpdate:
 
     def _penalties(self) -> Losses:
         """What `gaussian_l2` and `prior_gaussian_l2` add to the losses of that name."""
-        penalties, weight = {}, self.config.gaussian_l2
-        if weight:
+        penalties: Losses = {}
+        if coeff := self.config.gaussian_l2:
             opponent_model = self.opponent_model
             latent = opponent_model.rsample(self.rng).detach()
             conditional, _, _ = self._conditional(self.present, latent)
-            penalties[POLICY_LOSS] = weight * conditional.half_mean_squares().mean(-1)
+            penalties[POLICY_LOSS] = coeff * conditional.half_mean_squares().mean(-1)
             if self.policy.LEARNS_OPPONENT_MODEL:
                 squares = opponent_model.half_mean_squares()
-                penalties[OPPONENT_MODEL_LOSS] = weight * squares.mean(-1)
-        if weight := self.config.prior_gaussian_l2:
-            penalties[PRIOR_LOSS] = weight * self.fitted_prior.half_mean_squares().mean(-1)
+                penalties[OPPONENT_MODEL_LOSS] = coeff * squares.mean(-1)
+        if coeff := self.config.prior_gaussian_l2:
+            penalties[PRIOR_LOSS] = coeff * self.fitted_prior.half_mean_squares().mean(-1)
         return penalties
 
     @cached_property
@@ -521,10 +521,10 @@ class _ROMMEOUpdate:
         mask = policy.opponents.component_mask(batch[prefix + OPPONENT_MASK])
         loss = objective.prior_loss(total(prior.log_prob(latent) * mask)).mean(-1)
         if self.config.pad_prior_window:
-            missing = max(0.0, 1.0 - self.update.env_steps / self.config.prior_window)
+            padded = max(0.0, 1.0 - self.update.env_steps / self.config.prior_window)
             nothing = policy.opponent_prior(torch.zeros_like(self.observations[..., :1, :]))
             at_zero = total(nothing.log_prob(torch.zeros_like(latent[..., :1, :])))
-            loss = (1.0 - missing) * loss + missing * objective.prior_loss(at_zero).mean(-1)
+            loss = (1.0 - padded) * loss + padded * objective.prior_loss(at_zero).mean(-1)
         return loss
 
 

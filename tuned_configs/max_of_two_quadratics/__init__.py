@@ -19,6 +19,16 @@ The authors' program adds an Ornstein-Uhlenbeck process (theta 0.15, sigma 0.3: 
 0.57) times 0.5, 0.1 and at last 0.01.
 """
 
+AUTHORS_DDPG = {
+    "exploration_noise": AUTHORS_NOISE,
+    "saturation_penalty": 0.0,
+    "grad_clip": 0.5,
+    "grad_clip_by": "norm",
+    "q_lr": 0.01,
+    "policy_lr": 0.01,
+}
+"""What their DDPG, DDPG-OM and MADDPG, which are one program, have besides."""
+
 
 def set_up(config: Config) -> Config:
     """What all algorithms have in common on this game: the players, a report each episode, seeds.

@@ -5,20 +5,13 @@ For comparison only; see docs/results.md for how often it finds the optimum.
 
 from rommeo_rllib import DDPGOMConfig
 from rommeo_rllib.tuned_configs.max_of_two_quadratics import (
-    AUTHORS_NOISE,
+    AUTHORS_DDPG,
     PLAYS_PER_EPISODE,
     set_up_as_authors,
 )
 
 config = set_up_as_authors(DDPGOMConfig()).training(
-    exploration_noise=AUTHORS_NOISE,
-    saturation_penalty=0.0,
-    grad_clip=0.5,
-    grad_clip_by="norm",
-    q_lr=0.01,
-    policy_lr=0.01,
-    opponent_model_lr=0.01,
-    opponent_window=512,
+    **AUTHORS_DDPG, opponent_model_lr=0.01, opponent_window=512
 )
 
 stop = {"num_env_steps_sampled_lifetime": 200 * PLAYS_PER_EPISODE}

@@ -5,18 +5,11 @@ For comparison only; see docs/results.md for how often it finds the optimum.
 
 from rommeo_rllib import MADDPGConfig
 from rommeo_rllib.tuned_configs.max_of_two_quadratics import (
-    AUTHORS_NOISE,
+    AUTHORS_DDPG,
     PLAYS_PER_EPISODE,
     set_up_as_authors,
 )
 
-config = set_up_as_authors(MADDPGConfig()).training(
-    exploration_noise=AUTHORS_NOISE,
-    saturation_penalty=0.0,
-    grad_clip=0.5,
-    grad_clip_by="norm",
-    q_lr=0.01,
-    policy_lr=0.01,
-)
+config = set_up_as_authors(MADDPGConfig()).training(**AUTHORS_DDPG)
 
 stop = {"num_env_steps_sampled_lifetime": 200 * PLAYS_PER_EPISODE}

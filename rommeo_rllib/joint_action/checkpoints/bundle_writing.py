@@ -18,7 +18,7 @@ import torch
 from safetensors.numpy import save as save_tensors
 
 from rommeo_rllib.joint_action.checkpoints.manifest import FileSystem, located
-from rommeo_rllib.joint_action.modules.networks import INITIALIZERS
+from rommeo_rllib.joint_action.modules.networks import FIRST_WEIGHTS
 from rommeo_rllib.joint_action.modules.policy import INIT_KEY, OPPONENTS, JointActionPolicy
 from rommeo_rllib.joint_action.settings.model_settings import is_ours
 from rommeo_rllib.joint_action.settings.settings_json import settings_to_json
@@ -86,12 +86,8 @@ def _network(module: Any) -> dict[str, Json]:
     if not isinstance(module, JointActionPolicy) or not is_ours(kind):
         raise ValueError(f"it is a {kind.__name__}, which is no class of this package")
     # Weights that are there need not be drawn.
-    of_first_weights = {INIT_KEY, *INITIALIZERS, *(f"{key}_kwargs" for key in INITIALIZERS)}
-    settings = {
-        key: value
-        for key, value in module.model_config.items()
-        if key != OPPONENTS and key not in of_first_weights
-    }
+    left_out = {OPPONENTS, INIT_KEY, *FIRST_WEIGHTS}
+    settings = {key: value for key, value in module.model_config.items() if key not in left_out}
     opponents: Opponents = module.opponents
     return {
         "class": kind.__name__,

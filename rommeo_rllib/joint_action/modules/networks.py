@@ -83,6 +83,9 @@ INITIALIZERS = tuple(
 """Keys of the model config that name how first weights are drawn: of hidden layers, then of the
 layer that puts out. Each may be followed by "_kwargs"."""
 
+FIRST_WEIGHTS = frozenset(INITIALIZERS) | {f"{key}_kwargs" for key in INITIALIZERS}
+"""All keys of the model config that concern first weights."""
+
 
 def initializer_of(model_config: Mapping[str, Any], key: str) -> Callable[[Tensor], Any] | None:
     """What draws first weights in place, by a function of `torch.nn.init` or its name, or None.

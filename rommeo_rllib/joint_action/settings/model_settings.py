@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rommeo_rllib.checks import check, is_integer
 from rommeo_rllib.joint_action.modules.image_encoder import has_images
 from rommeo_rllib.joint_action.modules.networks import (
+    FIRST_WEIGHTS,
     INITIALIZERS,
     activation_named,
     initializer_of,
@@ -24,12 +25,7 @@ from rommeo_rllib.rllib_boundary import configs
 
 _DEFAULTS: Mapping[str, Any] = asdict(DefaultModelConfig())
 
-_EFFECTIVE = {
-    "fcnet_activation",
-    "fcnet_hiddens",
-    *INITIALIZERS,
-    *(f"{key}_kwargs" for key in INITIALIZERS),
-}
+_EFFECTIVE = {"fcnet_activation", "fcnet_hiddens", *FIRST_WEIGHTS}
 
 CONVOLUTIONS = frozenset(
     field.name for field in fields(DefaultModelConfig) if "conv_" in field.name
