@@ -315,10 +315,7 @@ class JointActionLearner(GroupedLearner):
         Losses are means over rows: each learner's gradients count by the rows of its shard. A
         policy may be absent from it, but all learners must take part.
         """
-        counts = [
-            torch.tensor([float(_num_rows(batches.get(i, {}))) for i in group.ids]).to(self.device)
-            for group in self._groups
-        ]
+        counts = [self._rows(group, batches).reshape(-1) for group in self._groups]
         parameters = [
             (number, parameter)
             for number, group in enumerate(self._groups)
